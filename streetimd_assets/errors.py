@@ -1,0 +1,83 @@
+"""The family of errors: one clear sentence each, naming the value and the remedy.
+
+::
+
+    StreetIMDError
+    ├── StudyError            the study file, or a value in it
+    │   └── UnknownLocalAuthorityError
+    ├── SourceError           something outside did not answer as it should
+    │   ├── BoundaryError     ONS boundaries
+    │   ├── RoadError         OpenStreetMap roads
+    │   ├── DeprivationError  the Index of Multiple Deprivation
+    │   └── ImageryError      street images, their folder or provider
+    ├── EncoderError          CLIP models and their weights
+    ├── StoreError            tables and image files on disk
+    │   ├── TableMissingError
+    │   ├── TableUnreadableError
+    │   └── DiskFullError
+    ├── ScienceError          too few rows, or rows that must not be pooled
+    └── ServiceError          the user interface: a busy port, a server that did not start
+
+What the world gets wrong (a place without imagery, a photograph that does not decode) is a row
+with a status, never an exception. These classes are for what must stop a run.
+"""
+
+
+class StreetIMDError(Exception):
+    """Root of the family; its text is one sentence fit to show to a user."""
+
+
+class StudyError(StreetIMDError):
+    """The study file cannot be read, or a value in it is not allowed."""
+
+
+class UnknownLocalAuthorityError(StudyError):
+    """A local authority is not one of England's, or not one of the study's."""
+
+
+class SourceError(StreetIMDError):
+    """Something outside did not answer as it should."""
+
+
+class BoundaryError(SourceError):
+    """Boundaries of LSOAs could not be had, or are not what they say."""
+
+
+class RoadError(SourceError):
+    """Roads could not be had, or there are none."""
+
+
+class DeprivationError(SourceError):
+    """The deprivation index could not be had, or does not fit the boundaries."""
+
+
+class ImageryError(SourceError):
+    """Street images could not be had."""
+
+
+class EncoderError(StreetIMDError):
+    """A CLIP model or its weights cannot be used."""
+
+
+class StoreError(StreetIMDError):
+    """A table or image cannot be written or read."""
+
+
+class TableMissingError(StoreError):
+    """A table has not been materialised yet."""
+
+
+class TableUnreadableError(StoreError):
+    """A table file is not one, or was written by another version."""
+
+
+class DiskFullError(StoreError):
+    """There is no room left where data are kept."""
+
+
+class ScienceError(StreetIMDError):
+    """The rows given cannot answer the question asked of them."""
+
+
+class ServiceError(StreetIMDError):
+    """The user interface cannot be started."""

@@ -1,0 +1,556 @@
+"""Every table once: what one row is, its columns, their types, units and meaning.
+
+The database, the checks, the Dagster catalogue and the README all read this page.
+
+Names: ``_code`` official and ``_id`` ours; units as suffixes (``easting_m`` and ``northing_m`` are
+EPSG:27700, ``longitude_deg`` and ``latitude_deg`` EPSG:4326, ``heading_deg`` clockwise from north);
+shares from 0 to 1 end in ``_share``; counts start with ``n_``; booleans ``is_`` or ``has_``; ``_on`` a
+date. Rank 1 is the most deprived. A value that cannot be known is NULL, never zero.
+
+A column whose name holds ``{category}`` is a template: it stands once for each of the study's
+categories. ``{domain}`` stands once for each of :data:`DOMAINS`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+SCHEMA_VERSION = 1
+EMBEDDING_DIMENSIONS = 512
+EMBEDDING = f"FLOAT[{EMBEDDING_DIMENSIONS}]"
+STATISTICS = ("mean", "median", "max")
+
+DOMAINS = {
+    "income": "Income",
+    "employment": "Employment",
+    "education": "Education, Skills and Training",
+    "health": "Health Deprivation and Disability",
+    "crime": "Crime",
+    "barriers": "Barriers to Housing and Services",
+    "living_environment": "Living Environment",
+}
+MEASURES = ("imd_rank", "imd_score", *(f"{domain}_score" for domain in DOMAINS))
+
+PANORAMA_STATUSES = (
+    "ok",
+    "no_imagery",
+    "too_far",
+    "not_official",
+    "outside_local_authority",
+    "duplicate_panorama",
+    "failed",
+)
+IMAGE_STATUSES = ("ok", "invalid_image", "failed")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its DuckDB type, unit ("" if none) and meaning."""
+
+    name: str
+    type: str
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, which is also one asset.
+
+    Parameters
+    ----------
+    name, group
+        The table's and asset's name, and the asset group it stands in.
+    grain
+        What one row is, as a noun with its article.
+    columns
+        Its columns in order, templates included.
+    key
+        The columns that name a row; rows are stored in their order.
+    is_partitioned
+        True if stored per local authority, False if study-wide.
+    """
+
+    name: str
+    group: str
+    grain: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    is_partitioned: bool = True
+
+    def expand(self, categories: Sequence[str] = ()) -> "Table":
+        """Return the table with its templates written out for these categories."""
+        expanded: list[Column] = []
+        for column in self.columns:
+            if "{category}" in column.name:
+                expanded += [_fill(column, "category", name, name) for name in categories]
+            elif "{domain}" in column.name:
+                expanded += [_fill(column, "domain", key, label) for key, label in DOMAINS.items()]
+            else:
+                expanded.append(column)
+        return replace(self, columns=tuple(expanded))
+
+    @cached_property
+    def column_names(self) -> tuple[str, ...]:
+        """Names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def holds_embeddings(self) -> bool:
+        """True if a row per image carries an embedding: large, stored in large blocks."""
+        return self.name == "image_embeddings"
+
+
+def _fill(column: Column, template: str, name: str, label: str) -> Column:
+    return replace(
+        column,
+        name=column.name.replace("{" + template + "}", name),
+        meaning=column.meaning.replace("{" + template + "}", label),
+    )
+
+
+def _text(name: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(name, "VARCHAR", meaning, nullable=nullable)
+
+
+def _number(name: str, meaning: str, unit: str = "", *, nullable: bool = False) -> Column:
+    return Column(name, "DOUBLE", meaning, unit, nullable)
+
+
+def _count(name: str, meaning: str, unit: str = "", *, nullable: bool = False) -> Column:
+    return Column(name, "INTEGER", meaning, unit, nullable)
+
+
+def _embedding(name: str, meaning: str, *, nullable: bool = False) -> Column:
+    return Column(name, EMBEDDING, meaning, nullable=nullable)
+
+
+_LSOA = _text("lsoa_code", "official code of the LSOA")
+_LAD = _text("lad_code", "official code of the local authority district")
+_EASTING = _number("easting_m", "British National Grid easting, EPSG:27700", "m")
+_NORTHING = _number("northing_m", "British National Grid northing, EPSG:27700", "m")
+_LONGITUDE = _number("longitude_deg", "WGS 84 longitude, EPSG:4326", "deg")
+_LATITUDE = _number("latitude_deg", "WGS 84 latitude, EPSG:4326", "deg")
+_HEADING = _number("heading_deg", "direction the camera faces, clockwise from north", "deg", nullable=True)
+_CAPTURED = Column("captured_on", "DATE", "day the picture was taken, as the provider says", nullable=True)
+_CREDIT = _text("credit", "who is to be credited", nullable=True)
+_LICENCE = _text("licence", "licence of the picture", nullable=True)
+_IMAGE_ID = _text("image_id", "panorama and heading, as panorama_id@heading")
+_IMAGE_PATH = _text("image_path", "file of the picture, relative to the study's folder", nullable=True)
+_ENCODER = _text("encoder", "model, weights and the hash of their file")
+_CATEGORY_SET = _text("category_set_hash", "hash of category names, prompts and templates")
+_FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or a baseline")
+_STATISTIC = _text("statistic", "how images are pooled: mean, median or max", nullable=True)
+_MODEL_ID = _text("model_id", "names a model: target, features, estimator and split")
+_GEOMETRY = "as WKB, EPSG:27700"
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        Table(
+            "lsoa_boundaries",
+            "geography",
+            "an LSOA",
+            (
+                _LSOA,
+                _text("lsoa_name", "official name of the LSOA"),
+                _LAD,
+                _number("area_m2", "area of the LSOA", "m2"),
+                Column("geometry", "BLOB", f"outline {_GEOMETRY}"),
+            ),
+            ("lsoa_code",),
+        ),
+        Table(
+            "road_segments",
+            "geography",
+            "an undirected road segment",
+            (
+                _text("segment_id", "OSM way and the order of the segment along it"),
+                Column("osm_way_id", "BIGINT", "OpenStreetMap way"),
+                _text("road_name", "name of the road", nullable=True),
+                _text("highway", "OpenStreetMap class of the road"),
+                _number("length_m", "length of the segment", "m"),
+                Column("geometry", "BLOB", f"line {_GEOMETRY}"),
+            ),
+            ("segment_id",),
+        ),
+        Table(
+            "deprivation_indices",
+            "geography",
+            "an LSOA",
+            (
+                _LSOA,
+                _LAD,
+                _text("deprivation_index", "edition of the index: iod2025, iod2019 or synthetic"),
+                _number("imd_score", "Index of Multiple Deprivation, higher is more deprived"),
+                _count("imd_rank", "national rank, 1 is the most deprived"),
+                _count("imd_decile", "national decile, 1 is the most deprived tenth"),
+                _number("{domain}_score", "{domain}: score, higher is more deprived"),
+                _count("{domain}_rank", "{domain}: national rank, 1 is the most deprived"),
+                _count("{domain}_decile", "{domain}: national decile, 1 is the most deprived tenth"),
+            ),
+            ("lsoa_code",),
+        ),
+        Table(
+            "sample_points",
+            "sampling",
+            "a point on a road",
+            (
+                _text("point_id", "position in decimetres, easting_northing"),
+                _LSOA,
+                _text("segment_id", "road segment the point lies on"),
+                _EASTING,
+                _NORTHING,
+                _LONGITUDE,
+                _LATITUDE,
+            ),
+            ("point_id",),
+        ),
+        Table(
+            "panoramas",
+            "imagery",
+            "the panorama answered for a point",
+            (
+                _text("point_id", "sample point asked for, or the picture's own place"),
+                _text("panorama_id", "the provider's name of the panorama", nullable=True),
+                _text("status", "ok, or why it is not used: " + ", ".join(PANORAMA_STATUSES)),
+                _text("status_detail", "more about the status", nullable=True),
+                _text("lsoa_code", "LSOA in which the panorama itself stands", nullable=True),
+                _number("easting_m", "easting of the panorama, EPSG:27700", "m", nullable=True),
+                _number("northing_m", "northing of the panorama, EPSG:27700", "m", nullable=True),
+                _number("longitude_deg", "longitude of the panorama, EPSG:4326", "deg", nullable=True),
+                _number("latitude_deg", "latitude of the panorama, EPSG:4326", "deg", nullable=True),
+                _number("distance_m", "from the point to the panorama", "m", nullable=True),
+                Column("captured_on", "DATE", "day of capture, as the provider says", nullable=True),
+                _number("camera_heading_deg", "own heading of a flat photograph", "deg", nullable=True),
+                _text("source", "image source: painted, folder or a provider"),
+                _LICENCE,
+                _CREDIT,
+            ),
+            ("point_id",),
+        ),
+        Table(
+            "imagery_plan",
+            "imagery",
+            "an LSOA",
+            (
+                _LSOA,
+                _number("road_length_m", "undirected road inside the LSOA", "m"),
+                _count("n_points", "sample points"),
+                _count("n_panoramas", "usable panoramas standing in the LSOA"),
+                _count("n_images_planned", "images those panoramas will give"),
+                _number("median_distance_m", "median distance from point to panorama", "m", nullable=True),
+                Column("oldest_captured_on", "DATE", "oldest usable panorama", nullable=True),
+                Column("median_captured_on", "DATE", "median day of capture", nullable=True),
+            ),
+            ("lsoa_code",),
+        ),
+        Table(
+            "street_images",
+            "imagery",
+            "a panorama and heading",
+            (
+                _IMAGE_ID,
+                _text("panorama_id", "the provider's name of the panorama"),
+                _text("point_id", "sample point the panorama answered for"),
+                _LSOA,
+                _HEADING,
+                _text("status", "ok, or why it is not used: " + ", ".join(IMAGE_STATUSES)),
+                _text("status_detail", "more about the status", nullable=True),
+                _IMAGE_PATH,
+                _count("width_px", "width of the picture", "px", nullable=True),
+                _count("height_px", "height of the picture", "px", nullable=True),
+                _count("n_bytes", "size of the file", "bytes", nullable=True),
+                _text("sha256", "hash of the file", nullable=True),
+                _CAPTURED,
+                _text("source", "image source: painted, folder or a provider"),
+                _LICENCE,
+                _CREDIT,
+            ),
+            ("image_id",),
+        ),
+        Table(
+            "image_embeddings",
+            "embedding",
+            "an image",
+            (
+                _IMAGE_ID,
+                _LSOA,
+                _HEADING,
+                _embedding("embedding", "CLIP embedding of unit length"),
+                _ENCODER,
+            ),
+            ("image_id",),
+        ),
+        Table(
+            "category_embeddings",
+            "embedding",
+            "a category",
+            (
+                _count("position", "place of the category in the study's list, from 0"),
+                _text("category", "name of the category"),
+                Column("is_reject", "BOOLEAN", "its images are set aside from the features"),
+                _text("prompts", "the phrases averaged, one per line"),
+                _embedding("embedding", "averaged CLIP text embedding of unit length"),
+                _number("logit_scale", "sharpness of the softmax, as the model learnt it"),
+                _CATEGORY_SET,
+                _ENCODER,
+            ),
+            ("category",),
+            is_partitioned=False,
+        ),
+        Table(
+            "category_probabilities",
+            "classification",
+            "an image",
+            (
+                _IMAGE_ID,
+                _LSOA,
+                _HEADING,
+                _text("category", "the category with the highest probability"),
+                _number("probability", "softmax share of that category; relative, not calibrated"),
+                _number("margin", "cosine similarity of the first category minus that of the second"),
+                _number("entropy_share", "entropy of the probabilities over its maximum, 0 to 1"),
+                Column("is_rejected", "BOOLEAN", "the category is a reject category"),
+                _number("{category}_similarity", "cosine similarity with {category}"),
+                _number("{category}_probability", "softmax share of {category}; relative, not calibrated"),
+                _CATEGORY_SET,
+                _ENCODER,
+            ),
+            ("image_id",),
+        ),
+        Table(
+            "assessment_images",
+            "assessment",
+            "a chosen image and why",
+            (
+                _text("reason", "highest_scoring, least_decisive or category_grid"),
+                _text("category", "category it was chosen for"),
+                _count("position", "place within reason and category, from 1"),
+                _IMAGE_ID,
+                _LSOA,
+                _HEADING,
+                _number("probability", "probability of that category"),
+                _number("margin", "cosine similarity of the first category minus that of the second"),
+                _IMAGE_PATH,
+                _CAPTURED,
+                _LICENCE,
+                _CREDIT,
+            ),
+            ("reason", "category", "position"),
+        ),
+        Table(
+            "lsoa_features",
+            "features",
+            "an LSOA",
+            (
+                _LSOA,
+                _LAD,
+                _count("n_points", "sample points in the LSOA"),
+                _count("n_panoramas", "usable panoramas standing in the LSOA"),
+                _count("n_images", "images classified"),
+                _count("n_images_kept", "images not set aside by a reject category"),
+                _number("rejected_share", "images set aside, of n_images", nullable=True),
+                _count("n_{category}", "images of {category}"),
+                _number(
+                    "{category}_share",
+                    "images of {category}, of n_images_kept (a reject category: of n_images)",
+                    nullable=True,
+                ),
+                _embedding("mean_embedding", "mean over the kept images", nullable=True),
+                _embedding("median_embedding", "median of each dimension over the kept images", nullable=True),
+                _embedding(
+                    "max_embedding",
+                    "maximum of each dimension over the kept images; grows with their number",
+                    nullable=True,
+                ),
+                _embedding("{category}_mean_embedding", "mean over the images of {category}", nullable=True),
+                _embedding("{category}_median_embedding", "median, images of {category}", nullable=True),
+                _embedding("{category}_max_embedding", "maximum, images of {category}", nullable=True),
+                _CATEGORY_SET,
+                _ENCODER,
+            ),
+            ("lsoa_code",),
+        ),
+        Table(
+            "imd_correlations",
+            "correlation",
+            "an embedding dimension and a measure of deprivation",
+            (
+                _text("measure", "what it is correlated with: " + ", ".join(MEASURES)),
+                _count("dimension", "embedding dimension, from 0"),
+                _number("pearson_r", "linear correlation over LSOAs; rank 1 is the most deprived"),
+                _number("spearman_r", "rank correlation over LSOAs"),
+                _number("p_value", "of pearson_r, taking LSOAs as independent, which they are not"),
+                _number("q_value", "Benjamini-Hochberg over the dimensions of the measure"),
+                _count("n_lsoas", "LSOAs used"),
+            ),
+            ("measure", "dimension"),
+            is_partitioned=False,
+        ),
+        Table(
+            "noise_correlations",
+            "correlation",
+            "a draw of random noise",
+            (
+                _count("draw", "number of the draw, from 0"),
+                _number("max_absolute_r", "largest |r| of its dimensions with the target"),
+                _number("median_absolute_r", "median |r| of its dimensions with the target"),
+                _count("n_dimensions", "dimensions drawn"),
+                _count("n_lsoas", "LSOAs used"),
+            ),
+            ("draw",),
+            is_partitioned=False,
+        ),
+        Table(
+            "embedding_components",
+            "correlation",
+            "a principal component of the mean embeddings",
+            (
+                _count("component", "number of the component, from 1"),
+                _number("explained_variance_share", "variance it carries, of the whole"),
+                _number("pearson_r", "linear correlation of its scores with the target"),
+                _number("spearman_r", "rank correlation of its scores with the target"),
+                _count("n_lsoas", "LSOAs used"),
+                _embedding("loadings", "direction of unit length"),
+            ),
+            ("component",),
+            is_partitioned=False,
+        ),
+        Table(
+            "model_scores",
+            "comparison",
+            "a model and fold",
+            (
+                _MODEL_ID,
+                _text("experiment", "forest_80_20 (the mission's table) or tuned"),
+                _text("target", "column of deprivation_indices predicted"),
+                _FEATURE_SET,
+                _STATISTIC,
+                _text("category", "category whose images alone are used", nullable=True),
+                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline"),
+                _text("split", "repeated_80_20, random_folds, spatial_blocks or leave_one_la_out"),
+                _text("fold", "repeat or fold from 0, or 'all' for all of them together"),
+                _count("n_lsoas", "LSOAs with these features"),
+                _count("n_train", "LSOAs fitted on"),
+                _count("n_test", "LSOAs scored"),
+                _number("r2", "coefficient of determination on the scored LSOAs", nullable=True),
+                _number("r2_low", "lower end of the 95% interval; only where fold is 'all'", nullable=True),
+                _number("r2_high", "upper end of the 95% interval; only where fold is 'all'", nullable=True),
+                _number("mean_absolute_error", "in units of the target", nullable=True),
+                _number("spearman_r", "rank correlation of predicted and observed", nullable=True),
+                _text("parameters", "parameters chosen by tuning, as JSON", nullable=True),
+            ),
+            ("model_id", "fold"),
+            is_partitioned=False,
+        ),
+        Table(
+            "lsoa_predictions",
+            "comparison",
+            "an LSOA and model",
+            (
+                _MODEL_ID,
+                _LSOA,
+                _LAD,
+                _text("fold", "fold in which the LSOA was held out"),
+                _number("observed", "the target"),
+                _number("predicted", "by a model that never saw this LSOA"),
+                _number("residual", "observed minus predicted"),
+            ),
+            ("model_id", "lsoa_code"),
+            is_partitioned=False,
+        ),
+        Table(
+            "fitted_models",
+            "comparison",
+            "a model fitted on every LSOA",
+            (
+                _MODEL_ID,
+                _text("target", "column of deprivation_indices predicted"),
+                _FEATURE_SET,
+                _STATISTIC,
+                _text("estimator", "ridge, random_forest, lightgbm or svr"),
+                _text("parameters", "as JSON"),
+                _text("feature_names", "one per line, in the order the model expects"),
+                _text("local_authorities", "fitted on these, one per line"),
+                _count("n_lsoas", "fitted on"),
+                _count("seed", "of the random numbers"),
+                _text("format", "skops, or lightgbm (its own text)"),
+                _text("library_versions", "as JSON"),
+                _CATEGORY_SET,
+                _ENCODER,
+                Column("payload", "BLOB", "the model itself, in its format"),
+            ),
+            ("model_id",),
+            is_partitioned=False,
+        ),
+        Table(
+            "local_authority_scores",
+            "comparison",
+            "a model, scored within the local authority",
+            (
+                _MODEL_ID,
+                _LAD,
+                _FEATURE_SET,
+                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline"),
+                _text("split", "how the predictions were held out"),
+                _count("n_lsoas", "LSOAs scored"),
+                _number("r2", "against the local authority's own mean; NULL under 10 LSOAs", nullable=True),
+                _number("mean_absolute_error", "in units of the target"),
+                _number("mean_error", "predicted minus observed: systematic error here"),
+                _number("spearman_r", "rank correlation; NULL under 10 LSOAs", nullable=True),
+            ),
+            ("model_id",),
+        ),
+        Table(
+            "feature_importances",
+            "importance",
+            "a feature and method",
+            (
+                _MODEL_ID,
+                _text("method", "permutation (on held-out LSOAs) or gini"),
+                _text("feature", "an embedding dimension or a category share"),
+                _number("importance", "permutation: loss of R²; gini: share of impurity removed"),
+                _number("importance_sd", "over repeats (permutation) or trees (gini)"),
+                _count("position", "rank by importance, 1 is the highest"),
+            ),
+            ("model_id", "method", "feature"),
+            is_partitioned=False,
+        ),
+        Table(
+            "planted_lsoas",
+            "truth",
+            "an LSOA of a study with painted images",
+            (
+                _LSOA,
+                _LAD,
+                _number("deprivation", "what the painter was told, 0 least to 1 most deprived"),
+                _number("{category}_planted_share", "planted probability of painting {category}"),
+            ),
+            ("lsoa_code",),
+        ),
+        Table(
+            "planted_scenes",
+            "truth",
+            "a painted image",
+            (
+                _IMAGE_ID,
+                _text("panorama_id", "the painter's name of the panorama"),
+                _text("lsoa_code", "LSOA whose deprivation drew the scene"),
+                _HEADING,
+                _text("category", "scene class painted"),
+                _number("disrepair", "visible disrepair painted, 0 to 1"),
+                _text("fault", "fault planted: blank, truncated, indoor", nullable=True),
+            ),
+            ("image_id",),
+        ),
+    )
+}
+
+PARTITIONED_TABLES = tuple(name for name, table in TABLES.items() if table.is_partitioned)
+
+
+def get_table(name: str, categories: Sequence[str] = ()) -> Table:
+    """Return the declaration of a table, its templates written out."""
+    return TABLES[name].expand(categories)

@@ -1,0 +1,40 @@
+"""Where things are kept: read from the environment, said once.
+
+``STREETIMD_STUDY``
+    A bundled study's name or the path of a study file; ``demo`` if unset.
+``STREETIMD_DATA``
+    The data root; ``data`` below the current folder if unset.
+``STREETIMD_PAGES_URL``
+    Where pages are served, for links in the Dagster UI; links are file paths if unset.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The study chosen and the folders of its data."""
+
+    study: str
+    data_root: Path
+    pages_url: str | None = None
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read the environment variables above."""
+        return cls(
+            study=os.environ.get("STREETIMD_STUDY", "demo"),
+            data_root=Path(os.environ.get("STREETIMD_DATA", "data")).resolve(),
+            pages_url=os.environ.get("STREETIMD_PAGES_URL") or None,
+        )
+
+    def study_folder(self, name: str) -> Path:
+        """Folder of one study's tables, images and pages."""
+        return self.data_root / name
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own folder: runs, event logs, schedules' state."""
+        return Path(os.environ.get("DAGSTER_HOME") or self.data_root / "dagster_home")

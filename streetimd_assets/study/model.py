@@ -1,0 +1,274 @@
+"""The study model: every field with a description, a default, and the values it allows."""
+
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from streetimd_assets.schemas import DOMAINS
+from streetimd_assets.study.categories import Category, CategorySet, load_category_set
+from streetimd_assets.study.local_authorities import (
+    SYNTHETIC_LOCAL_AUTHORITIES,
+    LocalAuthority,
+    all_local_authorities,
+    find_local_authority,
+)
+
+TARGETS = ("imd_rank", "imd_score", "imd_decile", *(f"{d}_{m}" for d in DOMAINS for m in ("rank", "score")))
+_ONS = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services"
+_GOV = "https://assets.publishing.service.gov.uk/media"
+Heading = Annotated[float, Field(ge=0, lt=360)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Geography(_Section):
+    """Where boundaries, roads and the deprivation index come from."""
+
+    source: Literal["official", "synthetic"] = Field(
+        default="official", description="official data, or the synthetic world whose answers are known"
+    )
+    lsoa_service: str = Field(
+        default=f"{_ONS}/Lower_layer_Super_Output_Areas_December_2021_Boundaries_EW_BGC_V5",
+        description="ArcGIS feature service with generalised clipped LSOA boundaries",
+    )
+    lookup_service: str = Field(
+        default=f"{_ONS}/LSOA21_WD24_LAD24_EW_LU",
+        description="ArcGIS table that says which local authority an LSOA lies in",
+    )
+    overpass_url: str = Field(
+        default="https://overpass-api.de/api", description="Overpass server asked for roads"
+    )
+    network_type: Literal["drive", "drive_service", "walk", "bike", "all", "all_public"] = Field(
+        default="drive", description="kind of OpenStreetMap road network, in OSMnx's words"
+    )
+
+
+class Deprivation(_Section):
+    """Which deprivation index is related to the images, and what of it is predicted."""
+
+    index: Literal["iod2025", "iod2019", "synthetic"] = Field(
+        default="iod2025", description="iod2025 is on LSOAs of 2021, iod2019 on those of 2011"
+    )
+    target: str = Field(default="imd_rank", description="column predicted; rank 1 is the most deprived")
+    url: str = Field(
+        default=f"{_GOV}/691ded56d140bbbaa59a2a7d/"
+        "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",
+        description="address or local path of the index's File 7",
+    )
+
+    @field_validator("target")
+    @classmethod
+    def _is_a_column(cls, target: str) -> str:
+        if target not in TARGETS:
+            raise ValueError(f"must be one of {', '.join(TARGETS)}")
+        return target
+
+
+class Sampling(_Section):
+    """How points are laid along roads."""
+
+    spacing_m: float = Field(default=50, ge=5, le=2000, description="metres of road from point to point")
+    mode: Literal["regular", "random"] = Field(
+        default="regular", description="evenly spaced, or uniformly random with the same density"
+    )
+    min_points_per_lsoa: int = Field(
+        default=0, ge=0, description="top up an LSOA that has roads to this many points"
+    )
+    max_points_per_lsoa: int | None = Field(
+        default=None, ge=1, description="keep a random choice of at most this many points"
+    )
+    seed: int = Field(default=1, ge=0, description="seed of the random numbers")
+
+    @model_validator(mode="after")
+    def _cap_is_not_below_minimum(self) -> Self:
+        if self.max_points_per_lsoa is not None and self.max_points_per_lsoa < self.min_points_per_lsoa:
+            raise ValueError(
+                f"max_points_per_lsoa ({self.max_points_per_lsoa}) must not be below "
+                f"min_points_per_lsoa ({self.min_points_per_lsoa})"
+            )
+        return self
+
+
+class Faults(_Section):
+    """Faults painted into synthetic imagery, as shares of panoramas or images."""
+
+    displaced_share: float = Field(default=0.10, ge=0, le=1, description="panoramas up to 50 m away")
+    shared_share: float = Field(default=0.02, ge=0, le=1, description="points answered by a neighbour's panorama")
+    missing_share: float = Field(default=0.03, ge=0, le=1, description="points without imagery")
+    blank_share: float = Field(default=0.005, ge=0, le=1, description="images of one colour")
+    truncated_share: float = Field(default=0.005, ge=0, le=1, description="images cut off in the file")
+    indoor_share: float = Field(default=0.01, ge=0, le=1, description="panoramas taken indoors")
+
+
+class Imagery(_Section):
+    """Where street images come from."""
+
+    source: Literal["painted", "folder"] = Field(
+        default="folder", description="a folder of one's own images, or painted stand-ins for trials"
+    )
+    headings_deg: tuple[Heading, ...] = Field(
+        default=(0, 90, 180, 270), min_length=1, description="directions photographed, clockwise from north"
+    )
+    max_distance_m: float = Field(
+        default=50, gt=0, description="a panorama further than this from its point is not used"
+    )
+    folder: str | None = Field(default=None, description="folder source: where the images are")
+    manifest: str | None = Field(
+        default=None, description="folder source: CSV with image_path, longitude, latitude, heading, captured_at"
+    )
+    world: Literal["signal", "null_spatial", "null_iid"] = Field(
+        default="signal",
+        description="painted source: scenes follow deprivation, an unrelated smooth surface, or nothing",
+    )
+    faults: Faults = Faults()
+    image_size_px: int = Field(default=192, ge=64, le=640, description="painted source: side of the picture")
+    seed: int = Field(default=1, ge=0, description="painted source: seed of the scenes")
+
+    @field_validator("headings_deg")
+    @classmethod
+    def _headings_differ(cls, headings: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(headings)) != len(headings):
+            raise ValueError("each heading must be named once")
+        return headings
+
+    @model_validator(mode="after")
+    def _folder_is_named(self) -> Self:
+        if self.source == "folder" and not self.folder:
+            raise ValueError("source 'folder' needs folder = \"/path/to/images\"")
+        return self
+
+
+class EncoderChoice(_Section):
+    """Which CLIP model reads the images."""
+
+    model: str = Field(
+        default="ViT-B-32-quickgelu", description="open_clip model with 512 dimensions, or streetimd-demo"
+    )
+    weights: str = Field(
+        default="openai", description="open_clip tag, path of a local checkpoint, or 'bundled' for the demo"
+    )
+    batch_size: int = Field(default=32, ge=1, le=1024, description="images embedded together")
+    chunk_size: int = Field(default=2048, ge=1, description="images per resumable chunk file")
+    device: str = Field(default="auto", description="auto, cpu or cuda")
+
+
+class Features(_Section):
+    """How images are summarised per LSOA."""
+
+    min_images_per_category: int = Field(
+        default=1, ge=1, description="fewer images of a category than this leave its embeddings NULL"
+    )
+
+
+class Modelling(_Section):
+    """How models are fitted and scored."""
+
+    statistic: Literal["mean", "median", "max"] = Field(
+        default="mean", description="how images are pooled for the tuned models"
+    )
+    n_repeats: int = Field(default=5, ge=1, description="repeats of the 80/20 split")
+    n_folds: int = Field(default=5, ge=2, description="folds of cross-validation")
+    n_trees: int = Field(default=200, ge=10, description="trees of the tuned random forest")
+    n_noise_draws: int = Field(default=300, ge=20, description="draws of random noise")
+    n_components: int = Field(default=20, ge=2, le=512, description="principal components kept")
+    n_permutations: int = Field(default=5, ge=1, description="repeats of permutation importance")
+    min_images_per_lsoa: int = Field(
+        default=1, ge=1, description="LSOAs with fewer kept images are left out of correlation and models"
+    )
+    seed: int = Field(default=1, ge=0, description="seed of the random numbers")
+
+
+class Assessment(_Section):
+    """How many images are chosen for people to look at."""
+
+    n_per_category: int = Field(default=12, ge=1, le=200, description="images per category and reason")
+    n_least_decisive: int = Field(default=24, ge=1, le=500, description="least decisive images")
+    seed: int = Field(default=1, ge=0, description="seed of the random grid")
+
+
+class Study(_Section):
+    """One study: which places, which images, which categories, which models."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9-]{0,60}$", description="short name; also its folder under the data root"
+    )
+    title: str = Field(default="", description="title of pages and plots")
+    local_authorities: tuple[str, ...] = Field(
+        min_length=1, description="names, slugs or codes; ['all'] for every one of England's"
+    )
+    category_set: str | None = Field(default=None, description="a category set of the package")
+    category: tuple[Category, ...] = Field(default=(), description="or categories of your own")
+    templates: tuple[str, ...] = Field(
+        default=("a street view photo of {}.",), description="sentences the prompts of your own are put into"
+    )
+    geography: Geography = Geography()
+    deprivation: Deprivation = Deprivation()
+    sampling: Sampling = Sampling()
+    imagery: Imagery
+    encoder: EncoderChoice = EncoderChoice()
+    features: Features = Features()
+    modelling: Modelling = Modelling()
+    assessment: Assessment = Assessment()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        if bool(self.category_set) == bool(self.category):
+            raise ValueError("name either category_set or [[category]] tables, one of the two")
+        if (self.geography.source == "synthetic") != (self.deprivation.index == "synthetic"):
+            raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
+        if self.geography.source == "synthetic" and self.imagery.source != "painted":
+            raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
+        if self.deprivation.index == "iod2019" and "2011" not in self.geography.lsoa_service:
+            raise ValueError(
+                "deprivation.index 'iod2019' is on LSOAs of 2011 and geography.lsoa_service is not; "
+                "name a service of 2011 boundaries, or use 'iod2025'"
+            )
+        _ = (self.categories, self.authorities)
+        return self
+
+    @cached_property
+    def categories(self) -> CategorySet:
+        """The category set named, or the study's own."""
+        if self.category_set:
+            return load_category_set(self.category_set)
+        return CategorySet(name=self.name, templates=self.templates, category=self.category)
+
+    @cached_property
+    def authorities(self) -> tuple[LocalAuthority, ...]:
+        """The study's local authorities, the one with most LSOAs first."""
+        synthetic = self.geography.source == "synthetic"
+        offered = SYNTHETIC_LOCAL_AUTHORITIES if synthetic else tuple(all_local_authorities().values())
+        if self.local_authorities == ("all",):
+            found = list(offered)
+        else:
+            among = offered if synthetic else None
+            found = list({find_local_authority(name, among): None for name in self.local_authorities})
+        return tuple(sorted(found, key=lambda authority: (-authority.n_lsoas, authority.slug)))
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        """Partition keys, heaviest first."""
+        return tuple(authority.slug for authority in self.authorities)
+
+    def authority(self, slug: str) -> LocalAuthority:
+        """Return one of the study's local authorities by any of its names."""
+        return find_local_authority(slug, self.authorities)
+
+    @property
+    def has_painted_images(self) -> bool:
+        """True if no camera ever saw these streets."""
+        return self.imagery.source == "painted"
+
+    @property
+    def heading(self) -> str:
+        """Title of pages and plots, with SYNTHETIC IMAGES where images are painted."""
+        title = self.title or self.name
+        return f"{title} (SYNTHETIC IMAGES)" if self.has_painted_images else title
+
+    @property
+    def code_stamp(self) -> str:
+        """Model and weights as named, for code versions."""
+        return f"{self.encoder.model}/{self.encoder.weights}"

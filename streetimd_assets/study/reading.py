@@ -1,0 +1,99 @@
+"""Read a study from the package or from a TOML file, and say in one sentence what is wrong with it."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from streetimd_assets.errors import StudyError
+from streetimd_assets.study.model import Study
+
+BUNDLED_STUDIES = ("demo", "england", "greater-manchester")
+
+
+def load_study(name_or_path: str | Path) -> Study:
+    """Load a bundled study by name, or a study file by path.
+
+    Relative paths within a study file are relative to that file.
+
+    Raises
+    ------
+    StudyError
+        One sentence naming the file, the field, its value and what is allowed.
+    """
+    text, origin = _read(name_or_path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyError(f"{origin} is not valid TOML: {error}; correct that line") from None
+    try:
+        study = Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError(_sentence(origin, error)) from None
+    except StudyError as error:
+        raise StudyError(f"{origin}: {error}") from None
+    return _with_absolute_paths(study, Path(name_or_path).resolve().parent)
+
+
+def bundled_study_text(name: str) -> str:
+    """Return the TOML of a study that ships with the package."""
+    return (files("streetimd_assets.study") / "studies" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _read(name_or_path: str | Path) -> tuple[str, str]:
+    if str(name_or_path) in BUNDLED_STUDIES:
+        return bundled_study_text(str(name_or_path)), f"the bundled study '{name_or_path}'"
+    path = Path(name_or_path)
+    try:
+        return path.read_text(encoding="utf-8"), str(name_or_path)
+    except (OSError, UnicodeDecodeError):
+        raise StudyError(
+            f"'{name_or_path}' is neither a bundled study ({', '.join(BUNDLED_STUDIES)}) nor a study file "
+            "that can be read; `streetimd init` writes one"
+        ) from None
+
+
+def _sentence(origin: str, error: ValidationError) -> str:
+    """Turn pydantic's first complaint into one sentence, and count the others."""
+    first, *others = error.errors(include_url=False)
+    field = ".".join(str(part) for part in first["loc"])
+    problem = first["msg"].removeprefix("Value error, ")
+    problem = problem[0].lower() + problem[1:]
+    if first["type"] == "extra_forbidden":
+        allowed = ", ".join(_fields_at(first["loc"][:-1]))
+        said = f"{origin}: '{field}' is not a field of a study; allowed here are {allowed}"
+    elif first["type"] == "missing":
+        said = f"{origin}: '{field}' is missing; add it"
+    elif field:
+        said = f"{origin}: {field} = {first['input']!r} is not allowed: {problem}"
+    else:
+        said = f"{origin}: {problem}"
+    return f"{said} (and {len(others)} more)" if others else said
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields allowed at a place in the study."""
+    model: type = Study
+    for part in location:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation  # type: ignore[attr-defined]
+            model = next(iter(getattr(annotation, "__args__", ())), annotation)
+    return sorted(model.model_fields)  # type: ignore[attr-defined]
+
+
+def _with_absolute_paths(study: Study, base: Path) -> Study:
+    """Make the paths a study names absolute: a run may be started from anywhere."""
+
+    def absolute(path: str | None) -> str | None:
+        return str((base / Path(path).expanduser()).resolve()) if path else path
+
+    imagery = study.imagery.model_copy(
+        update={"folder": absolute(study.imagery.folder), "manifest": absolute(study.imagery.manifest)}
+    )
+    update: dict[str, object] = {"imagery": imagery}
+    if "://" not in study.deprivation.url:
+        update["deprivation"] = study.deprivation.model_copy(update={"url": absolute(study.deprivation.url)})
+    if study.encoder.weights.startswith((".", "/", "~")):
+        update["encoder"] = study.encoder.model_copy(update={"weights": absolute(study.encoder.weights)})
+    return study.model_copy(update=update)
