@@ -1,0 +1,1 @@
+"""Thin Dagster: where the rooms meet."""

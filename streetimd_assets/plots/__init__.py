@@ -1,0 +1,1 @@
+"""Tables in, figures and pages out: the only room with plotly."""

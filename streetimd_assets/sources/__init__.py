@@ -1,0 +1,1 @@
+"""The only room that asks the outside world for data."""
