@@ -1,0 +1,1 @@
+"""Where street images come from: one module per provider."""
