@@ -1,0 +1,75 @@
+"""Front door: the Dagster definitions of the study named in the environment."""
+
+from typing import Any
+
+import dagster as dg
+
+from streetimd_assets.defs import (
+    assessment,
+    classification,
+    comparison,
+    correlation,
+    embedding,
+    features,
+    geography,
+    imagery,
+    importance,
+    jobs,
+    reports,
+    sampling,
+    truth,
+)
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.io_managers import TableIOManager
+from streetimd_assets.defs.resources import LazyEncoder
+from streetimd_assets.settings import Settings
+from streetimd_assets.study import Study, load_study
+
+STAGES = (
+    geography,
+    sampling,
+    imagery,
+    truth,
+    embedding,
+    classification,
+    assessment,
+    features,
+    correlation,
+    comparison,
+    importance,
+    reports,
+)
+
+
+def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> dg.Definitions:
+    """Build the whole asset graph of a study.
+
+    Parameters
+    ----------
+    study
+        What to measure, where and how.
+    settings
+        Where to keep it.
+    **resource_overrides
+        Replacements for ``encoder`` or ``io_manager``.
+    """
+    house = House(study, settings)
+    return dg.Definitions(
+        assets=[asset for stage in STAGES for asset in stage.assets(house)],
+        jobs=jobs.jobs(house),
+        schedules=jobs.schedules(house),
+        resources={
+            "io_manager": TableIOManager(house.store),
+            "encoder": LazyEncoder(study.encoder),
+            **resource_overrides,
+        },
+        # parallel work is parallel runs, one local authority each: a process per step costs more than it gives
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load what ``STREETIMD_STUDY`` names, keeping its data below ``STREETIMD_DATA``."""
+    settings = Settings.from_environment()
+    return build_defs(load_study(settings.study), settings)

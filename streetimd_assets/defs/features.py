@@ -1,0 +1,76 @@
+"""One row per LSOA: the narrow waist between images and statistics."""
+
+import dagster as dg
+import pandas as pd
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.science import features
+
+ONE_ROW_PER_LSOA = Check("one_row_per_lsoa", "Materialise lsoa_boundaries and all that follows again.")
+MISSING_IS_NULL_NOT_ZERO = Check(
+    "missing_is_null_not_zero", "An embedding of zeros stands where there is no image: do not use it, tell us."
+)
+MOST_LSOAS_HAVE_IMAGES = Check(
+    "most_lsoas_have_images",
+    "Many LSOAs have no image and stay NULL: look at imagery_plan, sample more densely or widen the dates.",
+    is_blocking=False,
+)
+
+
+def assets(house: House) -> list[dg.AssetsDefinition]:
+    """The features of the study's LSOAs."""
+    categories = house.study.categories
+    least = house.study.features.min_images_per_category
+
+    @table_asset(
+        house,
+        code_version=f"1+{least}",
+        deps=["image_embeddings"],
+        checks=[ONE_ROW_PER_LSOA, MISSING_IS_NULL_NOT_ZERO, MOST_LSOAS_HAVE_IMAGES],
+    )
+    def lsoa_features(
+        context: dg.AssetExecutionContext,
+        lsoa_boundaries: pd.DataFrame,
+        sample_points: pd.DataFrame,
+        panoramas: pd.DataFrame,
+        category_probabilities: pd.DataFrame,
+        category_embeddings: pd.DataFrame,
+    ) -> Made:
+        """Counts, category shares and pooled embeddings of each LSOA; NULL where there is no image."""
+        images, embeddings = house.store.read_embeddings(context.partition_key)
+        place = pd.Series(range(len(images)), index=images["image_id"])
+        summary = features.summarise_lsoas(
+            list(lsoa_boundaries["lsoa_code"]),
+            house.authority(context).lad_code,
+            sample_points,
+            panoramas,
+            category_probabilities,
+            # embeddings are matched to images by their id, never by the order of rows
+            embeddings[place.loc[category_probabilities["image_id"]].to_numpy()],
+            categories=categories.names,
+            rejects=categories.reject_names,
+            min_images_per_category=least,
+            category_set_hash=categories.content_hash,
+            encoder=str(category_embeddings["encoder"].iloc[0]),
+        )
+        with_images = int((summary["n_images_kept"] > 0).sum())
+        zeros = features.zero_embeddings(summary)
+        is_whole = sorted(summary["lsoa_code"]) == sorted(lsoa_boundaries["lsoa_code"])
+        return Made(
+            summary,
+            {
+                "n_lsoas_with_images": with_images,
+                "median_images_per_lsoa": float(summary["n_images_kept"].median()),
+                "rejected_share": float(category_probabilities["is_rejected"].mean()) if len(images) else 0.0,
+            },
+            [
+                ONE_ROW_PER_LSOA.result(is_whole, n_lsoas=len(summary)),
+                MISSING_IS_NULL_NOT_ZERO.result(not zeros, columns_with_zeros=zeros),
+                MOST_LSOAS_HAVE_IMAGES.result(
+                    with_images >= 0.8 * len(summary), n_lsoas=len(summary), n_with_images=with_images
+                ),
+            ],
+        )
+
+    return [lsoa_features]

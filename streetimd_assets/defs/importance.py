@@ -1,0 +1,45 @@
+"""Which features the models lean on."""
+
+import dagster as dg
+import pandas as pd
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.study_wide import Coverage, read_waist
+from streetimd_assets.defs.table_asset import Made, table_asset
+from streetimd_assets.science import importance
+
+
+def assets(house: House) -> list[dg.AssetsDefinition]:
+    """Permutation and Gini importance of the main models."""
+    how, target = house.study.modelling, house.study.deprivation.target
+
+    @table_asset(
+        house, code_version=f"1+{target}+{how.model_dump_json()}", kinds=frozenset({"scikitlearn"})
+    )
+    def feature_importances(
+        context: dg.AssetExecutionContext, config: Coverage, model_scores: pd.DataFrame
+    ) -> Made:
+        """Features ranked by what a model loses without them (permutation, on LSOAs it never saw) and by Gini.
+
+        Gini importance favours features with many values and says nothing of LSOAs held out.
+        Correlated dimensions share their importance, so a low rank does not mean no relation.
+        """
+        waist = read_waist(house, config.local_authorities)
+        table = importance.feature_importances(
+            waist.features,
+            waist.target(target),
+            model_scores,
+            target_name=target,
+            shares=[f"{name}_share" for name in house.study.categories.content_names],
+            statistic=how.statistic,
+            n_folds=how.n_folds,
+            n_permutations=how.n_permutations,
+            n_trees=how.n_trees,
+            seed=how.seed,
+            progress=context.log.info,
+        )
+        first = table[(table["method"] == "permutation") & (table["position"] == 1)].iloc[0]
+        leading = {"leading_feature": str(first["feature"]), "its_loss_of_r2": float(first["importance"])}
+        return Made(table, {**leading, **waist.figures})
+
+    return [feature_importances]

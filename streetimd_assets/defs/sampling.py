@@ -1,0 +1,55 @@
+"""Points along the roads."""
+
+import dagster as dg
+import pandas as pd
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.science import geography, sampling
+
+POINTS_LIE_ON_ROADS = Check("points_lie_on_roads", "Materialise road_segments and sample_points again together.")
+POINTS_KEEP_THEIR_DISTANCE = Check(
+    "points_keep_their_distance", "Two points share a place: materialise road_segments again."
+)
+
+
+def assets(house: House) -> list[dg.AssetsDefinition]:
+    """The sample points of the study."""
+    how = house.study.sampling
+
+    @table_asset(
+        house,
+        code_version=f"1+{how.model_dump_json()}",
+        checks=[POINTS_LIE_ON_ROADS, POINTS_KEEP_THEIR_DISTANCE],
+    )
+    def sample_points(road_segments: pd.DataFrame, lsoa_boundaries: pd.DataFrame) -> Made:
+        """Places along the roads, a fixed distance apart, each in the LSOA that contains it."""
+        segments = geography.as_geodataframe(road_segments)
+        lsoas = geography.as_geodataframe(lsoa_boundaries)
+        points = sampling.sample_points(
+            segments,
+            lsoas,
+            spacing_m=how.spacing_m,
+            mode=how.mode,
+            min_points_per_lsoa=how.min_points_per_lsoa,
+            max_points_per_lsoa=how.max_points_per_lsoa,
+            seed=how.seed,
+        )
+        off_road = sampling.largest_distance_to_road(points, segments)
+        nearest = sampling.smallest_spacing(points)
+        unsampled = sampling.unsampled_lsoas(points, lsoas)
+        return Made(
+            points,
+            {
+                "n_points": len(points),
+                "median_points_per_lsoa": float(points["lsoa_code"].value_counts().median()),
+                "n_lsoas_without_points": len(unsampled),
+                "lsoas_without_points": unsampled,
+            },
+            [
+                POINTS_LIE_ON_ROADS.result(off_road < 0.1, largest_distance_m=off_road),
+                POINTS_KEEP_THEIR_DISTANCE.result(nearest >= 1, smallest_spacing_m=nearest),
+            ],
+        )
+
+    return [sample_points]

@@ -1,0 +1,94 @@
+"""Read what study-wide assets run over, and say which local authorities that is."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from pydantic import Field
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.errors import TableMissingError
+from streetimd_assets.science import features as feature_science
+
+ALL_LOCAL_AUTHORITIES = dg.AllPartitionMapping()
+
+
+class Coverage(dg.Config):
+    """Which local authorities a study-wide asset runs over."""
+
+    local_authorities: list[str] = Field(
+        default_factory=list,
+        description="Names or keys of local authorities; leave empty for all that have features.",
+    )
+
+
+@dataclass(frozen=True)
+class Waist:
+    """The features of LSOAs that have images, beside their deprivation, row by row.
+
+    Parameters
+    ----------
+    features, deprivation
+        Rows of ``lsoa_features`` and ``deprivation_indices`` for the same LSOAs in the same order.
+    local_authorities
+        Keys of the local authorities covered.
+    n_in_study
+        Local authorities the study names.
+    """
+
+    features: pd.DataFrame
+    deprivation: pd.DataFrame
+    local_authorities: list[str]
+    n_in_study: int
+
+    @property
+    def embeddings(self) -> npt.NDArray[np.float32]:
+        """Mean embeddings, shape (n_lsoas, 512)."""
+        return feature_science.stack_embeddings(self.features["mean_embedding"])
+
+    def target(self, name: str) -> pd.Series:
+        """One column of the index by LSOA code."""
+        return self.deprivation.set_index("lsoa_code")[name].astype(float)
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What every study-wide asset says of its coverage."""
+        return {
+            "n_lsoas": len(self.features),
+            "n_local_authorities": len(self.local_authorities),
+            "n_local_authorities_in_study": self.n_in_study,
+            "local_authorities": self.local_authorities,
+        }
+
+
+def read_waist(house: House, chosen: list[str]) -> Waist:
+    """Join features and deprivation on the LSOA's code.
+
+    Raises
+    ------
+    TableMissingError
+        If no local authority has features.
+    ScienceError
+        If rows of different encoders or category sets would be pooled.
+    """
+    slugs = house.covered(chosen)
+    if not slugs:
+        raise TableMissingError(
+            "no local authority has lsoa_features yet; materialise it for one or more of them first"
+        )
+    features = house.store.read_study_wide("lsoa_features", slugs)
+    feature_science.require_one_vintage(features)
+    deprivation = house.store.read_study_wide("deprivation_indices", slugs)
+    enough = features["n_images_kept"] >= house.study.modelling.min_images_per_lsoa
+    features = features[enough].sort_values("lsoa_code", ignore_index=True)
+    joined = features[["lsoa_code"]].merge(deprivation, on="lsoa_code", how="inner", validate="one_to_one")
+    features = features[features["lsoa_code"].isin(joined["lsoa_code"])].reset_index(drop=True)
+    return Waist(features, joined, slugs, len(house.study.slugs))
+
+
+def everywhere(*names: str) -> list[dg.AssetDep]:
+    """Depend on tables kept per local authority, whichever of them there are."""
+    return [dg.AssetDep(name, partition_mapping=ALL_LOCAL_AUTHORITIES) for name in names]
