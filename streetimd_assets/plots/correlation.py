@@ -1,0 +1,206 @@
+"""Figures of the correlation of embeddings with deprivation, beside what noise alone reaches."""
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import pandas as pd
+
+from streetimd_assets.plots import style
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+FLOOR_NAME = "sampling-noise floor"
+
+
+def noise_floor(noise: pd.DataFrame) -> tuple[float, float, float]:
+    """Return the 5%, 50% and 95% quantiles of the largest \\|r\\| that noise reaches.
+
+    Parameters
+    ----------
+    noise
+        The table `noise_correlations`, one row per draw; not empty.
+    """
+    low, middle, high = np.quantile(noise["max_absolute_r"].to_numpy(float), [0.05, 0.5, 0.95])
+    return float(low), float(middle), float(high)
+
+
+def correlations_beside_noise(
+    correlations: pd.DataFrame,
+    noise: pd.DataFrame,
+    *,
+    measure: str,
+    order: Literal["strength", "dimension"] = "strength",
+) -> "go.Figure":
+    """Draw r of every dimension with one measure, and the floor that noise alone reaches.
+
+    Parameters
+    ----------
+    correlations
+        The table `imd_correlations`; rows of other measures are left out.
+    noise
+        The table `noise_correlations`; empty if there is none, and then no floor is drawn.
+    measure
+        A measure of the table, for example ``"imd_rank"``.
+    order
+        ``"strength"`` draws \\|r\\| from the strongest dimension down, with the distribution of the
+        largest \\|r\\| of noise at its side; ``"dimension"`` draws r with its sign by dimension.
+
+    Returns
+    -------
+    figure
+        One figure, titled by its axes.
+    """
+    rows = correlations[correlations["measure"] == measure]
+    if order == "dimension":
+        return _by_dimension(rows.sort_values("dimension"), noise, measure)
+    strength = rows["pearson_r"].abs()
+    return _by_strength(rows.loc[strength.sort_values(ascending=False, kind="stable").index], noise, measure)
+
+
+def _hover(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"Dimension {dimension}<br>r = {style.number(r, 3)}<br>Spearman {style.number(rank_r, 3)}"
+        for dimension, r, rank_r in zip(rows["dimension"], rows["pearson_r"], rows["spearman_r"], strict=True)
+    ]
+
+
+def _sample_size(rows: pd.DataFrame) -> str:
+    return style.plural(int(rows["n_lsoas"].max()), "LSOA") if len(rows) else "no LSOAs"
+
+
+def _by_strength(rows: pd.DataFrame, noise: pd.DataFrame, measure: str) -> "go.Figure":
+    figure = style.new_figure(height=420)
+    values = rows["pearson_r"].abs().to_numpy(float)
+    signs = rows["pearson_r"].to_numpy(float) >= 0
+    place = np.arange(1, len(rows) + 1)
+    hover = np.array(_hover(rows), dtype=object)
+    for chosen, name, colour, symbol in (
+        (signs, "r positive", style.COLOURS[0], "circle"),
+        (~signs, "r negative", style.COLOURS[1], "diamond-open"),
+    ):
+        figure.add_scatter(
+            x=place[chosen], y=values[chosen], mode="markers", name=name, text=hover[chosen], hoverinfo="text",
+            marker={"color": colour, "symbol": symbol, "size": 6},
+        )  # fmt: skip
+    top = float(np.nanmax(values, initial=0.05)) * 1.1
+    if len(noise):
+        _draw_floor(figure, noise)
+        _draw_noise_distribution(figure, noise)
+    figure.update_xaxes(domain=[0, 0.78] if len(noise) else [0, 1], title_text="Dimensions, the strongest first")
+    figure.update_yaxes(
+        range=[0, max(top, 0.1)],
+        title_text=f"|r| with {style.broken_label(measure)}, {_sample_size(rows)}",
+    )
+    figure.update_layout(
+        xaxis2={"domain": [0.82, 1], "title": {"text": "Draws of noise"}, "anchor": "y"}, bargap=0.05
+    )
+    return figure
+
+
+def _draw_floor(figure: "go.Figure", noise: pd.DataFrame) -> None:
+    """Draw the band from 5% to 95% of the largest |r| of noise across the whole figure."""
+    low, middle, high = noise_floor(noise)
+    figure.add_shape(
+        type="rect", xref="paper", x0=0, x1=1, y0=low, y1=high, fillcolor=style.NOISE_BAND, line_width=0,
+        layer="below",
+    )  # fmt: skip
+    figure.add_shape(
+        type="line", xref="paper", x0=0, x1=1, y0=middle, y1=middle,
+        line={"color": style.NOISE, "dash": "dash", "width": 1.5}, layer="below",
+    )  # fmt: skip
+    figure.add_annotation(
+        xref="paper", x=0.775, y=high, xanchor="right", yanchor="bottom", showarrow=False,
+        text=f"{FLOOR_NAME}: largest |r| of {style.count(noise['n_dimensions'].max())} random dimensions, "
+        f"5–95% of {style.plural(len(noise), 'draw')}",
+        font={"size": 12, "color": style.QUIET_INK}, bgcolor="rgba(255,255,255,0.85)",
+    )  # fmt: skip
+
+
+def _draw_noise_distribution(figure: "go.Figure", noise: pd.DataFrame) -> None:
+    counts, edges = np.histogram(noise["max_absolute_r"].to_numpy(float), bins=16)
+    text = [
+        f"largest |r| of noise {low:.3f} to {high:.3f}<br>{style.plural(int(drawn), 'draw')}"
+        for low, high, drawn in zip(edges[:-1], edges[1:], counts, strict=True)
+    ]
+    figure.add_bar(
+        x=counts, y=(edges[:-1] + edges[1:]) / 2, width=np.diff(edges), orientation="h", xaxis="x2",
+        marker={"color": style.NOISE}, text=text, textposition="none", hoverinfo="text", showlegend=False,
+        name="noise",
+    )  # fmt: skip
+
+
+def _by_dimension(rows: pd.DataFrame, noise: pd.DataFrame, measure: str) -> "go.Figure":
+    figure = style.new_figure(height=380, showlegend=False)
+    figure.add_bar(
+        x=rows["dimension"].to_numpy(), y=rows["pearson_r"].to_numpy(float), text=_hover(rows),
+        textposition="none", hoverinfo="text", marker={"color": style.COLOURS[0]},
+    )  # fmt: skip
+    if len(noise):
+        low, _, high = noise_floor(noise)
+        for sign in (1, -1):
+            figure.add_shape(
+                type="rect", xref="paper", x0=0, x1=1, y0=sign * low, y1=sign * high,
+                fillcolor=style.NOISE_BAND, line_width=0,
+            )  # fmt: skip
+        figure.add_annotation(
+            xref="paper", yref="paper", x=1, y=1, xanchor="right", yanchor="bottom", showarrow=False,
+            text=f"grey bands: {FLOOR_NAME} (5–95%, either sign)", font={"size": 12, "color": style.QUIET_INK},
+        )  # fmt: skip
+    figure.update_xaxes(title_text="Embedding dimension")
+    figure.update_yaxes(
+        zeroline=True,
+        zerolinecolor=style.NOISE,
+        title_text=f"r with {style.broken_label(measure)}, {_sample_size(rows)}",
+    )
+    return figure
+
+
+def component_variances_and_correlations(components: pd.DataFrame, *, target: str) -> "go.Figure":
+    """Draw the scree of the principal components and, below it, each one's r with the target.
+
+    Parameters
+    ----------
+    components
+        The table `embedding_components`.
+    target
+        The measure the components were correlated with.
+    """
+    rows = components.sort_values("component")
+    number = rows["component"].to_numpy()
+    share = 100 * rows["explained_variance_share"].to_numpy(float)
+    figure = style.new_figure(height=500)
+    figure.add_bar(
+        x=number, y=share, marker={"color": style.COLOURS[4]}, name="this component", textposition="none",
+        text=[f"Component {c}: {v:.1f}% of the variance" for c, v in zip(number, share, strict=True)],
+        hoverinfo="text",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=number, y=np.cumsum(share), mode="lines+markers", name="this and those before it", hoverinfo="text",
+        text=[f"First {c}: {v:.1f}%" for c, v in zip(number, np.cumsum(share), strict=True)],
+        marker={"color": style.INK, "size": 5}, line={"color": style.INK, "width": 1.5},
+    )  # fmt: skip
+    r = rows["pearson_r"].to_numpy(float)
+    figure.add_bar(
+        x=number, y=r, xaxis="x2", yaxis="y2", marker={"color": style.COLOURS[0]}, showlegend=False,
+        text=[f"Component {c}: r = {style.number(v, 3)}" for c, v in zip(number, r, strict=True)],
+        textposition="none", hoverinfo="text",
+    )  # fmt: skip
+    axis_title = (
+        f"Principal component of the mean embeddings of {_sample_size(rows)}<br>"
+        f"below: r of its scores with {style.measure_label(target)}"
+    )
+    reach = max(0.1, 1.15 * float(np.nanmax(np.abs(r), initial=0)))
+    figure.update_layout(
+        xaxis={"showticklabels": False, "range": [0.4, len(rows) + 0.6]},
+        yaxis={"domain": [0.56, 1], "title": {"text": "Variance (%)"}, "rangemode": "tozero"},
+        xaxis2={"anchor": "y2", "title": {"text": axis_title}, "range": [0.4, len(rows) + 0.6]},
+        yaxis2={
+            "domain": [0, 0.46],
+            "title": {"text": "r"},
+            "range": [-reach, reach],
+            "zeroline": True,
+            "zerolinecolor": style.NOISE,
+        },
+    )
+    return figure

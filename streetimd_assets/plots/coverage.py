@@ -1,0 +1,171 @@
+"""What was covered: local authorities, LSOAs, points, panoramas and images, counted from tables."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from streetimd_assets.plots import pages, style
+from streetimd_assets.schemas import IMAGE_STATUSES, PANORAMA_STATUSES
+from streetimd_assets.study.local_authorities import SYNTHETIC_LOCAL_AUTHORITIES, all_local_authorities
+
+Tables = Mapping[str, pd.DataFrame]
+
+STATUS_WORDS = {
+    "ok": "used",
+    "no_imagery": "no imagery near the point",
+    "too_far": "further from the point than allowed",
+    "not_official": "not the provider's own",
+    "outside_local_authority": "stands in another local authority",
+    "duplicate_panorama": "reached from another point too, counted there",
+    "invalid_image": "not a usable picture",
+    "failed": "could not be had",
+}
+
+
+def rows_of(tables: Tables, name: str) -> pd.DataFrame | None:
+    """Return a table with rows, or None if it is missing or empty."""
+    table = tables.get(name)
+    return None if table is None or table.empty else table
+
+
+def missing_note(*names: str) -> str:
+    """Return the sentence that stands where tables are missing or empty."""
+    are = "has no rows yet: materialise it" if len(names) == 1 else "have no rows yet: materialise them"
+    return pages.paragraph(
+        f"{' and '.join(f'<code>{name}</code>' for name in names)} {are}, and this section fills itself.",
+        quiet=True,
+    )
+
+
+def authority_names() -> dict[str, str]:
+    """Return names of local authorities, official and invented, by code."""
+    known = (*all_local_authorities().values(), *SYNTHETIC_LOCAL_AUTHORITIES)
+    return {authority.lad_code: authority.name for authority in known}
+
+
+def status_counts(table: pd.DataFrame, statuses: tuple[str, ...]) -> pd.Series:
+    """Count rows by status, in the order of `statuses`, those without rows left out."""
+    counts = table["status"].value_counts()
+    order = [*statuses, *sorted(set(counts.index) - set(statuses))]
+    return counts.reindex([status for status in order if counts.get(status, 0)])
+
+
+def status_table(tables: Tables) -> str:
+    """Return panoramas and images by status as HTML tables, or a note for each that is missing."""
+    blocks = []
+    for name, noun, statuses in (
+        ("panoramas", "Panoramas", PANORAMA_STATUSES),
+        ("street_images", "Images", IMAGE_STATUSES),
+    ):
+        table = rows_of(tables, name)
+        if table is None:
+            blocks.append(missing_note(name))
+            continue
+        counts = status_counts(table, statuses)
+        rows = [
+            [f"<code>{style.escape(status)}</code>", STATUS_WORDS.get(str(status), ""), style.count(n),
+             style.percent(n / counts.sum())]
+            for status, n in counts.items()
+        ]  # fmt: skip
+        blocks.append(pages.table(f"{noun} by status", ["Status", "Meaning", noun, "Share"], rows, words=(0, 1)))
+    return '<div class="pair">' + "".join(f"<div>{block}</div>" for block in blocks) + "</div>"
+
+
+def authority_counts(features: pd.DataFrame, boundaries: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Sum `lsoa_features` by local authority.
+
+    Parameters
+    ----------
+    features
+        The table `lsoa_features`.
+    boundaries
+        The table `lsoa_boundaries`, to count the LSOAs that have no features too.
+
+    Returns
+    -------
+    counts
+        Indexed by ``lad_code``; columns ``n_lsoas``, ``n_lsoas_with_images``, ``n_points``,
+        ``n_panoramas``, ``n_images``, ``n_images_kept``.
+    """
+    columns = ["n_points", "n_panoramas", "n_images", "n_images_kept"]
+    groups = features.assign(n_lsoas=1, n_lsoas_with_images=(features["n_images_kept"] > 0).astype(int))
+    counts = groups.groupby("lad_code")[["n_lsoas", "n_lsoas_with_images", *columns]].sum()
+    if boundaries is not None:
+        counts["n_lsoas"] = boundaries.groupby("lad_code").size().reindex(counts.index).fillna(counts["n_lsoas"])
+    return counts.astype(int)
+
+
+def authority_table(counts: pd.DataFrame) -> str:
+    """Return the counts by local authority as an HTML table with their sum."""
+    names = authority_names()
+    rows = [[style.escape(names.get(str(code), code)), *_authority_cells(row)] for code, row in counts.iterrows()]
+    rows.append([f"All {style.count(len(counts))}", *_authority_cells(counts.sum())])
+    heads = [
+        "Local authority",
+        "LSOAs",
+        "with images",
+        "Points",
+        "Panoramas used",
+        "Images",
+        "kept",
+        "set aside",
+    ]
+    return pages.table("Coverage by local authority", heads, rows)
+
+
+def _authority_cells(row: pd.Series) -> list[str]:
+    aside = 1 - row["n_images_kept"] / row["n_images"] if row["n_images"] else None
+    columns = ["n_lsoas", "n_lsoas_with_images", "n_points", "n_panoramas", "n_images", "n_images_kept"]
+    return [*(style.count(row[name]) for name in columns), style.percent(aside)]
+
+
+def capture_sentence(panoramas: pd.DataFrame | None) -> str:
+    """Return a sentence on when the panoramas used were taken; empty if no day is known."""
+    if panoramas is None or "captured_on" not in panoramas:
+        return ""
+    days = pd.to_datetime(panoramas.loc[panoramas["status"] == "ok", "captured_on"]).dropna()
+    if days.empty:
+        return "The days on which the panoramas were taken are not known."
+    return (
+        f"The panoramas used were taken from {days.min():%B %Y} to {days.max():%B %Y}, "
+        f"half of them before {days.median():%B %Y}."
+    )
+
+
+def credits_block(tables: Tables) -> str:
+    """Return every credit and licence of the images shown or counted, and of official data used."""
+    images = rows_of(tables, "street_images")
+    blocks = []
+    if images is None:
+        blocks.append(missing_note("street_images"))
+    else:
+        groups = images.fillna({"licence": style.NOT_KNOWN, "credit": style.NOT_KNOWN}).groupby(
+            ["source", "licence", "credit"]
+        )
+        sizes = groups.size().sort_values(ascending=False, kind="stable")
+        rows = [
+            [*(style.escape(part) for part in key), style.count(n)]
+            for key, n in zip(list(sizes.index), sizes, strict=True)
+        ]
+        blocks.append(pages.table("Images", ["Source", "Licence", "Credit", "Images"], rows, words=(0, 1, 2)))
+    return "\n".join([*blocks, _data_credit(rows_of(tables, "deprivation_indices"))])
+
+
+def _data_credit(deprivation: pd.DataFrame | None) -> str:
+    if deprivation is None:
+        return ""
+    if set(deprivation["deprivation_index"]) == {"synthetic"}:
+        return pages.paragraph("Boundaries, roads and the deprivation index are invented; no place is meant.")
+    return pages.paragraph(
+        "Deprivation index: Ministry of Housing, Communities and Local Government; LSOA boundaries: Office for "
+        "National Statistics, licensed under the Open Government Licence v3.0. Contains OS data © Crown "
+        "copyright and database right. Roads: © OpenStreetMap contributors, Open Database Licence."
+    )
+
+
+def provenance_table(provenance: Mapping[str, str]) -> str:
+    """Return what made the page as an HTML table."""
+    if not provenance:
+        return pages.paragraph("Nothing was recorded of how these tables were made.", quiet=True)
+    rows = [[style.escape(name), style.escape(value)] for name, value in provenance.items()]
+    return pages.table("How these tables were made", ["What", "Value"], rows, words=(0, 1))

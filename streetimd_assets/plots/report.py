@@ -1,0 +1,153 @@
+"""The pages of a study: one for all of it, one for each local authority."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from streetimd_assets.plots import (
+    categories,
+    coverage,
+    local_sections,
+    model_sections,
+    pages,
+    study_sections,
+    style,
+)
+from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+
+def study_report_page(
+    tables: Tables, *, heading: str, provenance: Mapping[str, str], titles: Mapping[str, str]
+) -> str:
+    """Return the page that tells what the whole study found and how far it can be trusted.
+
+    Parameters
+    ----------
+    tables
+        Tables of :mod:`streetimd_assets.schemas` by name; one that is missing or empty leaves a
+        sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
+        `street_images`, `lsoa_features`, `imd_correlations`, `noise_correlations`,
+        `embedding_components`, `model_scores`, `lsoa_predictions`, `feature_importances`, and
+        ``recovered_beside_planted`` (finding, planted, recovered, unit) of a synthetic study.
+    heading
+        Title of the study, which says SYNTHETIC IMAGES where images are painted.
+    provenance
+        What made the tables: versions, encoder, category set, dates.
+    titles
+        Category names and what people read for them.
+
+    Returns
+    -------
+    html
+        A self-contained page; everything from outside is escaped.
+    """
+    page = pages.Page(heading, "Study report")
+    page.introduction.append(study_sections.question(tables))
+    study_sections.add_coverage(page, tables)
+    _add_categories(page, tables, titles)
+    study_sections.add_correlation(page, tables)
+    study_sections.add_components(page, tables)
+    model_sections.add_models(page, tables, titles)
+    study_sections.add_importance(page, tables, titles)
+    study_sections.add_recovered(page, tables)
+    study_sections.add_meaning(page)
+    _add_provenance(page, tables, provenance)
+    return page.render()
+
+
+def local_authority_page(
+    tables: Tables,
+    lsoas: "gpd.GeoDataFrame",
+    *,
+    heading: str,
+    name: str,
+    provenance: Mapping[str, str],
+    titles: Mapping[str, str],
+    classification_page: str | None = None,
+) -> str:
+    """Return the page of one local authority: coverage, maps, shares and how well models do here.
+
+    Parameters
+    ----------
+    tables
+        Tables by name, only rows of this local authority: `panoramas`, `street_images`,
+        `lsoa_features`, `deprivation_indices`, `lsoa_predictions`, `local_authority_scores`.
+        `model_scores` tells what was predicted. Missing or empty ones leave a sentence.
+    lsoas
+        Columns ``lsoa_code``, ``lsoa_name`` and ``geometry`` in EPSG:27700.
+    heading
+        Title of the study, which says SYNTHETIC IMAGES where images are painted.
+    name
+        Name of the local authority.
+    provenance
+        What made the tables.
+    titles
+        Category names and what people read for them.
+    classification_page
+        Where its contact sheets are, relative to this page; no link if left out.
+
+    Returns
+    -------
+    html
+        A self-contained page; everything from outside is escaped.
+    """
+    page = pages.Page(heading, "Local authority report" if name in heading else name)
+    page.introduction.append(local_sections.introduction(tables, name, len(lsoas), classification_page))
+    local_sections.add_coverage(page, tables, lsoas)
+    local_sections.add_maps(page, tables, lsoas, titles)
+    _add_categories(page, tables, titles)
+    local_sections.add_scores(page, tables)
+    local_sections.add_lsoas(page, tables, lsoas)
+    study_sections.add_meaning(page)
+    _add_provenance(page, tables, provenance)
+    return page.render()
+
+
+def _add_categories(page: pages.Page, tables: Tables, titles: Mapping[str, str]) -> None:
+    features, deprivation = rows_of(tables, "lsoa_features"), rows_of(tables, "deprivation_indices")
+    if features is None:
+        page.add_section("categories", "Scene categories", missing_note("lsoa_features"))
+        return
+    blocks = [
+        pages.paragraph(
+            "Each image goes to the category with the highest probability,", f"which is {style.SHARE_NOTE}."
+        ),
+        page.figure(
+            categories.category_shares(features, titles),
+            name="Bars: share of images in each scene category",
+            caption="Share of all images classified, those of reject categories included.",
+        ),
+        _category_table(features, titles),
+    ]
+    if deprivation is not None and features["lsoa_code"].isin(deprivation["lsoa_code"]).any():
+        blocks.append(
+            page.figure(
+                categories.shares_by_decile(features, deprivation, titles),
+                name="Lines: mean share of each scene category by decile of deprivation",
+                caption="Mean over LSOAs of their own shares. Scales differ from panel to panel.",
+            )
+        )
+    page.add_section("categories", "Scene categories", *blocks)
+
+
+def _category_table(features: pd.DataFrame, titles: Mapping[str, str]) -> str:
+    totals = categories.category_totals(features)
+    rows = [
+        [style.title_of(str(name), titles), style.count(row["n_images"]), style.percent(row["share"]),
+         *(style.percent(row[part]) for part in ("lower", "median", "upper"))]
+        for name, row in totals.iterrows()
+    ]  # fmt: skip
+    return pages.table(
+        "Images by category; quartiles are of the LSOAs’ own shares, of the images kept",
+        ["Category", "Images", "Share", "Lower quartile", "Median LSOA", "Upper quartile"],
+        rows,
+    )
+
+
+def _add_provenance(page: pages.Page, tables: Tables, provenance: Mapping[str, str]) -> None:
+    page.add_section("provenance", "How this was made", coverage.provenance_table(provenance))
+    page.add_section("credits", "Credits and licences", coverage.credits_block(tables))

@@ -1,0 +1,220 @@
+"""Small tables with every column the pages read, invented, the same each time."""
+
+from datetime import date, timedelta
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from streetimd_assets.schemas import MEASURES
+
+SCRIPT = "<script>alert(1)</script>"
+TITLES = {"terrace": "Terraced houses", "park": "Park", "interior": "Interior"}
+REJECTS = ("interior",)
+HEADING = "Trial (SYNTHETIC IMAGES)"
+SPLITS = ("random_folds", "leave_one_la_out")
+N_DIMENSIONS = 16
+
+
+def made_up_lsoas(n_authorities=4, side=5):
+    """Squares of 500 m in a row of local authorities, one of them with a hole."""
+    rows = []
+    for authority in range(n_authorities):
+        for number in range(side * side):
+            west = 400_000 + 500 * (authority * side + number % side)
+            south = 300_000 + 500 * (number // side)
+            square = shapely.box(west, south, west + 500, south + 500)
+            if authority == number == 0:
+                square = square.difference(shapely.box(west + 200, south + 200, west + 300, south + 300))
+            code = f"Z0{authority}00{number:04d}"
+            rows.append((code, f"Place {authority} {number:03d}A", f"Z0600000{authority + 1}", square))
+    columns = ["lsoa_code", "lsoa_name", "lad_code", "geometry"]
+    return gpd.GeoDataFrame(pd.DataFrame(rows, columns=columns), geometry="geometry", crs="EPSG:27700")
+
+
+def made_up_tables(lsoas=None, seed=0):
+    """Every table the study report reads, by name."""
+    lsoas = made_up_lsoas() if lsoas is None else lsoas
+    rng = np.random.default_rng(seed)
+    codes, lads, n = lsoas["lsoa_code"], lsoas["lad_code"], len(lsoas)
+    rank = rng.permutation(n) + 1
+    return {
+        "lsoa_boundaries": pd.DataFrame(lsoas[["lsoa_code", "lsoa_name", "lad_code"]]),
+        "deprivation_indices": pd.DataFrame(
+            {
+                "lsoa_code": codes,
+                "lad_code": lads,
+                "deprivation_index": "synthetic",
+                "imd_score": 100.0 - rank,
+                "imd_rank": rank,
+                "imd_decile": (rank - 1) * 10 // n + 1,
+            }
+        ),
+        "panoramas": pd.DataFrame(
+            {
+                "status": ["ok"] * 8 + ["no_imagery", "too_far"],
+                "captured_on": [date(2020, 1, 15) + timedelta(days=30 * k) for k in range(10)],
+            }
+        ),
+        "street_images": pd.DataFrame(
+            {
+                "status": ["ok"] * 30 + ["invalid_image", "failed"],
+                "source": "painted",
+                "licence": "CC0",
+                "credit": ["A. Painter"] * 20 + [None] * 12,
+            }
+        ),
+        "lsoa_features": made_up_features(codes, lads, rng),
+        "imd_correlations": made_up_correlations(n, rng),
+        "noise_correlations": pd.DataFrame(
+            {
+                "draw": range(100),
+                "max_absolute_r": np.linspace(0.1, 0.2, 100),
+                "median_absolute_r": 0.05,
+                "n_dimensions": N_DIMENSIONS,
+                "n_lsoas": n,
+            }
+        ),
+        "embedding_components": pd.DataFrame(
+            {
+                "component": range(1, 6),
+                "explained_variance_share": [0.4, 0.2, 0.1, 0.05, 0.02],
+                "pearson_r": [0.1, -0.6, 0.2, 0.0, 0.1],
+                "spearman_r": 0.1,
+                "n_lsoas": n,
+            }
+        ),
+        "model_scores": made_up_scores(n),
+        "lsoa_predictions": made_up_predictions(codes, lads, rank, rng),
+        "feature_importances": made_up_importances(),
+        "local_authority_scores": pd.DataFrame(
+            {
+                "model_id": [f"imd_rank/embeddings-mean/ridge/{split}" for split in SPLITS],
+                "lad_code": lads.iloc[0],
+                "feature_set": "embeddings",
+                "estimator": "ridge",
+                "split": SPLITS,
+                "n_lsoas": 9,
+                "r2": [None, None],
+                "mean_absolute_error": 12.0,
+                "mean_error": -3.0,
+                "spearman_r": [None, None],
+            }
+        ),
+    }
+
+
+def made_up_features(codes, lads, rng):
+    counts = rng.integers(0, 8, (len(codes), 3))
+    counts[1] = 0
+    kept, total = counts[:, :2].sum(axis=1), counts.sum(axis=1)
+    features = pd.DataFrame({"lsoa_code": codes, "lad_code": lads, "n_points": 5, "n_panoramas": 4})
+    features["n_images"], features["n_images_kept"] = total, kept
+    with np.errstate(invalid="ignore", divide="ignore"):
+        features["rejected_share"] = 1 - kept / total
+        for place, name in enumerate(TITLES):
+            features[f"n_{name}"] = counts[:, place]
+            features[f"{name}_share"] = counts[:, place] / (total if name in REJECTS else kept)
+    return features
+
+
+def made_up_correlations(n, rng):
+    tables = []
+    for measure in MEASURES:
+        r = rng.uniform(-0.6, 0.6, N_DIMENSIONS)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "measure": measure,
+                    "dimension": range(N_DIMENSIONS),
+                    "pearson_r": r,
+                    "spearman_r": r,
+                    "p_value": 0.01,
+                    "q_value": np.where(np.abs(r) > 0.3, 0.01, 0.5),
+                    "n_lsoas": n,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def score_row(experiment, feature_set, statistic, category, estimator, split, fold, r2, n):
+    features = "-".join(filter(None, (feature_set, statistic, category)))
+    low, high = (r2 - 0.1, r2 + 0.05) if fold == "all" and r2 is not None else (None, None)
+    return {
+        "model_id": f"imd_rank/{features}/{estimator}/{split}",
+        "experiment": experiment,
+        "target": "imd_rank",
+        "feature_set": feature_set,
+        "statistic": statistic,
+        "category": category,
+        "estimator": estimator,
+        "split": split,
+        "fold": fold,
+        "n_lsoas": n,
+        "n_train": n - 20,
+        "n_test": n if fold == "all" else 20,
+        "r2": r2,
+        "r2_low": low,
+        "r2_high": high,
+        "mean_absolute_error": 10.0,
+        "spearman_r": 0.5,
+        "parameters": None,
+    }
+
+
+def made_up_scores(n):
+    rows = []
+    for fold in ("all", "0", "1"):
+        # single folds lie far from the whole, so that a figure that drew them would show it
+        whole = fold == "all"
+        for place, split in enumerate(SPLITS):
+            for estimator, r2 in (("ridge", 0.6), ("random_forest", 0.5)):
+                r2 = r2 - 0.1 * place if whole else -0.5
+                rows.append(score_row("tuned", "embeddings", "mean", None, estimator, split, fold, r2, n))
+            for name, r2 in (("mean", -0.01), ("coordinates", 0.3 - 0.25 * place)):
+                rows.append(score_row("tuned", "baseline", None, None, name, split, fold, r2, n))
+        for statistic in ("mean", "median", "max"):
+            forest = ("random_forest", "repeated_80_20", fold)
+            r2 = 0.55 if whole else -0.5
+            rows.append(score_row("forest_80_20", "embeddings", statistic, None, *forest, r2, n))
+            rows.append(score_row("forest_80_20", "embeddings", statistic, "park", *forest, r2 - 0.2, n - 40))
+        rows.append(score_row("forest_80_20", "percentages", None, None, *forest, 0.25 if whole else -0.5, n))
+    # too few LSOAs show the category: the model has a row and no score
+    rows.append(score_row("forest_80_20", "embeddings", "max", "terrace", *forest[:2], "all", None, 4))
+    return pd.DataFrame(rows)
+
+
+def made_up_predictions(codes, lads, rank, rng):
+    tables = []
+    for split in SPLITS:
+        predicted = rank + rng.normal(0, 10, len(codes))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "model_id": f"imd_rank/embeddings-mean/ridge/{split}",
+                    "lsoa_code": codes,
+                    "lad_code": lads,
+                    "fold": "0",
+                    "observed": rank.astype(float),
+                    "predicted": predicted,
+                    "residual": rank - predicted,
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def made_up_importances():
+    features = ["mean_embedding_003", "park_share", "mean_embedding_001"]
+    return pd.DataFrame(
+        {
+            "model_id": "imd_rank/both-mean/random_forest",
+            "method": ["permutation"] * 3 + ["gini"] * 3,
+            "feature": features * 2,
+            "importance": [0.2, 0.1, -0.01, 0.5, 0.3, 0.2],
+            "importance_sd": [0.02, 0.01, 0.01, 0.1, 0.1, 0.1],
+            "position": [1, 2, 3, 1, 2, 3],
+        }
+    )
