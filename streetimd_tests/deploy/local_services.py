@@ -1,0 +1,231 @@
+"""Start the services of docker-compose.yml as processes of this machine, without a Docker engine.
+
+Commands, environment, mounted files and health checks are the file's own. What a container would
+give is put in its place: a loopback address for each service's name, a free port for each of its
+ports, a folder for each of its volumes, and Debian's PostgreSQL for the image of it.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from streetimd_tests.deploy.compose import PYTHON_SERVICES, REPOSITORY, mounts, read_compose
+
+PATIENCE_S = 60
+PATIENCE_TO_STOP_S = 20
+
+
+@dataclass
+class LocalServices:
+    """What containers would be given, and what stands for it here."""
+
+    compose: dict[str, Any]
+    folder: Path
+    ports: dict[str, str]
+    paths: dict[str, Path] = field(default_factory=dict)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """Where the webserver answers."""
+        return f"http://127.0.0.1:{self.ports['3000']}"
+
+    @property
+    def data(self) -> Path:
+        """The folder that stands for the data volume."""
+        return self.paths["/data"]
+
+    def connect(self, database: str | None = None) -> "psycopg2.extensions.connection":
+        """Connect to PostgreSQL as the services do."""
+        chosen = self.compose["services"]["db"]["environment"]
+        return psycopg2.connect(
+            host="127.0.0.1",
+            port=self.ports["5432"],
+            user=chosen["POSTGRES_USER"],
+            password=chosen["POSTGRES_PASSWORD"],
+            dbname=database or chosen["POSTGRES_DB"],
+        )
+
+    def log(self, name: str) -> str:
+        """Return what a service has printed."""
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def lay_out(self) -> None:
+        """Make a folder of each volume and copy each mounted file to where it is looked for."""
+        for name in PYTHON_SERVICES:
+            for inside, outside in mounts(self.compose["services"][name]).items():
+                if outside.startswith("."):
+                    self._copy(REPOSITORY / outside, Path(inside))
+                else:
+                    self.paths[inside] = self.folder / "volumes" / outside
+                    self.paths[inside].mkdir(parents=True, exist_ok=True)
+
+    def _copy(self, source: Path, inside: Path) -> None:
+        home = self.folder / inside.parent.relative_to("/")
+        home.mkdir(parents=True, exist_ok=True)
+        text = source.read_text().replace("host: code", "host: 127.0.0.1")
+        for port, free in self.ports.items():
+            text = text.replace(f"port: {port}", f"port: {free}")
+        (home / inside.name).write_text(text)
+        self.paths[str(inside.parent)] = home
+
+    def here(self, text: str) -> str:
+        """Return a word of a command or of the environment as it reads on this machine."""
+        for inside, path in self.paths.items():
+            if text == inside or text.startswith(f"{inside}/"):
+                return str(path) + text.removeprefix(inside)
+        for port, free in self.ports.items():
+            text = free if text == port else text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+        return {"0.0.0.0": "127.0.0.1", "db": "127.0.0.1"}.get(text, text)
+
+    def environment(self, name: str) -> dict[str, str]:
+        """Return the environment of a service: this machine's, less what is ours, and the file's."""
+        ours = ("STREETIMD_", "DAGSTER_", "POSTGRES_", "PG")
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        programs = [str(Path(sys.executable).parent), str(postgres_programs()), inherited["PATH"]]
+        inherited["PATH"] = os.pathsep.join(programs)
+        declared = self.compose["services"][name]["environment"]
+        return inherited | {key: self.here(value) for key, value in declared.items()}
+
+    def start(self, name: str) -> None:
+        """Start one of the Python services."""
+        command = [self.here(word) for word in self.compose["services"][name]["command"]]
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                command,
+                env=self.environment(name),
+                cwd=self.data,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_until_healthy(self, name: str) -> None:
+        """Ask the service's own health check until it is content."""
+        _, *command = self.compose["services"][name]["healthcheck"]["test"]
+        words = [self.here(word) for word in command]
+        deadline = time.monotonic() + PATIENCE_S
+        while subprocess.run(words, env=self.environment(name), capture_output=True, timeout=PATIENCE_S).returncode:
+            process = self.processes[name]
+            assert process.poll() is None, f"{name} ended with status {process.returncode}:\n{self.log(name)}"
+            assert time.monotonic() < deadline, f"{name} is not healthy after {PATIENCE_S} s:\n{self.log(name)}"
+            time.sleep(0.5)
+
+    def stop(self, *names: str, sign: signal.Signals = signal.SIGTERM) -> None:
+        """End services and all that they started: asked first, then made to."""
+        chosen = [self.processes.pop(name) for name in names if name in self.processes]
+        for process in chosen:
+            _signal(process, sign)
+        deadline = time.monotonic() + PATIENCE_TO_STOP_S
+        while any(_is_running(process) for process in chosen) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        for process in chosen:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+@contextlib.contextmanager
+def started(folder: Path, variables: Mapping[str, str]) -> Iterator[LocalServices]:
+    """Start everything in the order of the file; end everything, come what may.
+
+    Skips the test if PostgreSQL's server is not installed.
+    """
+    postgres_programs()
+    services = LocalServices(read_compose(variables), folder, _free_ports("3000", "4000", "5432"))
+    services.lay_out()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_database(services))
+        stack.callback(services.stop, *PYTHON_SERVICES)
+        healthy = {"db"}
+        for name in PYTHON_SERVICES:
+            for needed in set(services.compose["services"][name]["depends_on"]) - healthy:
+                services.wait_until_healthy(needed)
+                healthy.add(needed)
+            services.start(name)
+        for name in set(PYTHON_SERVICES) - healthy:
+            services.wait_until_healthy(name)
+        yield services
+
+
+def postgres_programs() -> Path:
+    """Return the folder of PostgreSQL's server programs, or skip the test and say what to install."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).parent
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not debian:
+        pytest.skip("needs PostgreSQL's server (initdb, postgres): apt-get install postgresql")
+    return debian[-1].parent
+
+
+@contextlib.contextmanager
+def _database(services: LocalServices) -> Iterator[None]:
+    """Make and start a database with the user, password and name that its image would be given."""
+    chosen = services.compose["services"]["db"]["environment"]
+    # PostgreSQL refuses to run as root, and its own user cannot enter the folders of a test run by root
+    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="streetimd-postgres-") as name:
+        home = Path(name)
+        (home / "password").write_text(chosen["POSTGRES_PASSWORD"])
+        if account:
+            for path in (home, home / "password"):
+                shutil.chown(path, account["user"], account["group"])
+        programs, cluster = postgres_programs(), str(home / "cluster")
+        initdb = [programs / "initdb", "-D", cluster, "-U", chosen["POSTGRES_USER"], "-E", "UTF8", "--no-sync"]
+        subprocess.run(
+            [*initdb, "-A", "scram-sha-256", f"--pwfile={home / 'password'}"],
+            cwd=home, check=True, capture_output=True, **account,
+        )  # fmt: skip
+        settings = ["-h", "127.0.0.1", "-p", services.ports["5432"], "-k", "", "-F"]
+        with (services.folder / "db.log").open("wb") as log:
+            services.processes["db"] = subprocess.Popen(
+                [programs / "postgres", "-D", cluster, *settings],
+                cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **account,
+            )  # fmt: skip
+        try:
+            services.wait_until_healthy("db")
+            with contextlib.closing(services.connect("postgres")) as connection:
+                connection.autocommit = True
+                connection.cursor().execute(f"CREATE DATABASE {chosen['POSTGRES_DB']}")
+            yield
+        finally:
+            # SIGINT is PostgreSQL's word for a fast and orderly end
+            services.stop("db", sign=signal.SIGINT)
+
+
+def _free_ports(*published: str) -> dict[str, str]:
+    """Return a free port of this machine for each of the file's."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in published]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return {port: str(probe.getsockname()[1]) for port, probe in zip(published, probes, strict=True)}
+
+
+def _is_running(process: subprocess.Popen[bytes]) -> bool:
+    """Return True while the process, or any that it started, is there."""
+    process.poll()
+    return _signal(process, 0)
+
+
+def _signal(process: subprocess.Popen[bytes], sign: int) -> bool:
+    """Send a signal to a process and all that it started; return False if none is there."""
+    try:
+        os.killpg(process.pid, sign)
+    except ProcessLookupError:
+        return False
+    return True

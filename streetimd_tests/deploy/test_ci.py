@@ -1,0 +1,57 @@
+"""What .ci/run promises beyond running the tests."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streetimd_tests.deploy.compose import REPOSITORY
+
+CI = REPOSITORY / ".ci"
+SETTINGS = "[pytest]\nmarkers =\n    live: asks real servers\n"
+PASSES = "def test_passes(): pass\n"
+SKIPS = "import pytest\n@pytest.mark.skipif(True, reason='no chromium')\ndef test_skips(): pass\n"
+SKIPS_LIVE = f"{SKIPS.replace('def ', '@pytest.mark.live' + chr(10) + 'def ')}"
+SKIPS_WHOLE_FILE = "import pytest\npytest.skip('no server', allow_module_level=True)\n"
+
+
+def run_as_ci_does(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    (folder / "pytest.ini").write_text(SETTINGS)
+    (folder / "test_it.py").write_text(PASSES)
+    (folder / "test_other.py").write_text(tests)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(CI), "PYTEST_PLUGINS": "no_silent_skips"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("tests", "reason"), [(SKIPS, "no chromium"), (SKIPS_WHOLE_FILE, "no server")])
+def test_a_skip_fails_and_its_reason_is_told(tmp_path, tests, reason):
+    done = run_as_ci_does(tmp_path, tests)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "skipped, which is a failure here" in done.stdout
+    assert reason in done.stdout
+
+
+def test_a_skip_of_a_test_that_asks_real_servers_passes(tmp_path):
+    done = run_as_ci_does(tmp_path, SKIPS_LIVE)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout
+    assert "1 passed, 1 skipped" in done.stdout
+
+
+def test_a_measured_command_keeps_its_exit_status_and_tells_time_and_memory():
+    command = [sys.executable, CI / "measured.py", sys.executable, "-c", "bytearray(300 * 2**20); exit(3)"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 3
+    words = done.stdout.split()
+    assert words[-1] == "MiB"
+    assert 300 <= float(words[-2].replace(",", "")) < 400
+
+
+def test_the_script_is_valid_bash():
+    subprocess.run(["bash", "-n", CI / "run"], check=True)
