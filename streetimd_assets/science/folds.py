@@ -1,0 +1,116 @@
+"""Folds: which LSOAs a model is fitted on, and on which it is scored.
+
+The unit is always the LSOA. Points or images of one LSOA in both parts would let a model recognise
+the place instead of reading the street.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from streetimd_assets.errors import ScienceError
+
+Indices = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One split: its name, and the row numbers fitted on and scored, in ascending order."""
+
+    name: str
+    train: Indices
+    test: Indices
+
+
+def repeated_holdout(n: int, *, n_repeats: int, test_share: float = 0.2, seed: int) -> list[Fold]:
+    """Hold out a random share of rows, several times anew.
+
+    Parameters
+    ----------
+    n
+        Number of rows.
+    n_repeats
+        Number of splits; their held-out parts overlap.
+    test_share
+        Share of the rows held out, 0 to 1.
+    seed
+        Seed of the random numbers.
+
+    Raises
+    ------
+    ScienceError
+        If either part would be empty.
+    """
+    n_test = round(test_share * n)
+    if not 0 < n_test < n:
+        raise ScienceError(f"{n} rows cannot be split with {test_share:g} of them held out; use more rows")
+    rng = np.random.default_rng(seed)
+    shuffled = [rng.permutation(n) for _ in range(n_repeats)]
+    return [_fold(str(repeat), n, rows[:n_test]) for repeat, rows in enumerate(shuffled)]
+
+
+def random_folds(n: int, *, n_folds: int, seed: int) -> list[Fold]:
+    """Cut the rows at random into folds of equal size, each held out once.
+
+    Raises
+    ------
+    ScienceError
+        If there are fewer rows than folds, or fewer than two folds.
+    """
+    if not 2 <= n_folds <= n:
+        raise ScienceError(f"{n} rows cannot be cut into {n_folds} folds; use from 2 to {n}")
+    parts = np.array_split(np.random.default_rng(seed).permutation(n), n_folds)
+    return [_fold(str(number), n, part) for number, part in enumerate(parts)]
+
+
+def leave_one_out_by_group(groups: Sequence[str] | npt.NDArray[np.object_], *, max_folds: int = 20) -> list[Fold]:
+    """Hold out each group whole, once.
+
+    With more groups than `max_folds`, whole groups are held out several together, so that a study of
+    all England does not fit each model 296 times; a group is still never in both parts.
+
+    Parameters
+    ----------
+    groups
+        Group of each row, shape (n,); for LSOAs their local authority.
+    max_folds
+        The most folds made.
+
+    Returns
+    -------
+    folds
+        Named for the group held out, or its first group and how many more, in alphabetical order.
+
+    Raises
+    ------
+    ScienceError
+        If there are fewer than two groups.
+    """
+    labels = np.asarray(groups, dtype=object)
+    names, sizes = np.unique(labels.astype(str), return_counts=True)
+    if len(names) < 2:
+        raise ScienceError(f"{len(names)} group cannot be held out against others; use at least 2")
+    held_out = [np.flatnonzero(np.isin(labels, together)) for together in _shared_out(names, sizes, max_folds)]
+    named = [(sorted(set(labels[rows])), rows) for rows in held_out]
+    folds = [
+        _fold(first if not more else f"{first} and {len(more)} more", len(labels), rows)
+        for (first, *more), rows in named
+    ]
+    return sorted(folds, key=lambda fold: fold.name)
+
+
+def _shared_out(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.intp], max_folds: int) -> list[list[str]]:
+    """Put the groups, largest first, into the fold that has fewest rows."""
+    folds: list[list[str]] = [[] for _ in range(min(max_folds, len(names)))]
+    n_rows = [0] * len(folds)
+    for which in np.lexsort((names, -sizes)):
+        smallest = int(np.argmin(n_rows))
+        folds[smallest].append(str(names[which]))
+        n_rows[smallest] += int(sizes[which])
+    return folds
+
+
+def _fold(name: str, n: int, test: Indices) -> Fold:
+    return Fold(name, np.setdiff1d(np.arange(n), test), np.sort(test))

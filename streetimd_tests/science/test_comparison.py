@@ -1,0 +1,347 @@
+"""Model comparison: planted answers recovered, null worlds empty, nothing leaks from what is held out."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from streetimd_assets.errors import ScienceError
+from streetimd_assets.schemas import TABLES
+from streetimd_assets.science.comparison import best_model, cross_validate, forest_table, tuned_models
+from streetimd_assets.science.estimators import BASELINES, ESTIMATORS, RandomForest
+from streetimd_assets.science.folds import leave_one_out_by_group, random_folds
+from streetimd_assets.science.matrices import FeatureMatrix
+from streetimd_assets.science.scoring import bootstrap_interval, r_squared, resampled_interval
+from streetimd_tests.planted_features import CATEGORIES, SHARES, embedding_cells, planted_world, shuffled
+
+TRUTH = 0.6
+
+
+def compare(world, **arguments):
+    features, target, coordinates = world
+    given = {"target_name": "imd_score", "shares": SHARES, "n_trees": 30, "seed": 1, **arguments}
+    return tuned_models(features, target, coordinates, **given)
+
+
+def table_of_forests(world, **arguments):
+    features, target, _ = world
+    given = {"shares": SHARES, "content_categories": CATEGORIES, "n_repeats": 2, "seed": 1, **arguments}
+    return forest_table(features, target, **given)
+
+
+def pooled(scores):
+    return scores[scores["fold"] == "all"].set_index("model_id")
+
+
+def noise_matrix(n, n_dimensions, seed):
+    rng = np.random.default_rng(seed)
+    names = tuple(f"mean_embedding_{number:03d}" for number in range(n_dimensions))
+    codes = np.array([f"Z01{row:06d}" for row in range(n)], dtype=object)
+    return FeatureMatrix(rng.normal(size=(n, n_dimensions)).astype(np.float32), names, codes), rng.normal(size=n)
+
+
+def held_out_r2(learner, matrix, target, folds):
+    return r_squared(target, cross_validate(learner, matrix, target, folds, seed=1).pooled())
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return compare(planted_world(r2=TRUTH))
+
+
+@pytest.fixture(scope="module")
+def null():
+    return compare(planted_world(r2=0.0, seed=3))
+
+
+# what is recovered
+
+
+@pytest.mark.parametrize("split", ["random_folds", "leave_one_la_out"])
+@pytest.mark.parametrize("feature_set", ["embeddings", "both"])
+def test_ridge_recovers_the_planted_r2(planted, feature_set, split):
+    row = pooled(planted.scores).loc[f"imd_score/{feature_set}-mean/ridge/{split}"]
+    assert row["r2"] == pytest.approx(TRUTH, abs=0.1)
+    assert row["r2_low"] < TRUTH < row["r2_high"]
+    assert row["spearman_r"] > 0.7
+
+
+@pytest.mark.parametrize("estimator", [name for name in ESTIMATORS if name != "ridge"])
+def test_every_estimator_finds_the_planted_signal(planted, estimator):
+    assert pooled(planted.scores).loc[f"imd_score/embeddings-mean/{estimator}/random_folds", "r2"] > 0.25
+
+
+def test_shares_that_say_nothing_score_nothing(planted):
+    assert pooled(planted.scores).loc["imd_score/percentages/ridge/random_folds", "r2"] < 0.03
+
+
+def test_with_rank_as_target_predictions_fall_as_deprivation_rises():
+    features, score, coordinates = planted_world(120, 12, r2=0.9)
+    rank = pd.Series(stats.rankdata(-score), index=score.index)
+    world = features, rank, coordinates
+    held_out = compare(world, estimators=["ridge"], target_name="imd_rank").predictions
+    ridge = held_out[held_out["model_id"] == "imd_rank/embeddings-mean/ridge/random_folds"]
+    grows_with_deprivation = np.stack(features["mean_embedding"])[:, 0]
+    assert np.corrcoef(ridge["predicted"], grows_with_deprivation)[0, 1] < -0.9
+    assert stats.spearmanr(ridge["predicted"], rank.loc[ridge["lsoa_code"]]).statistic > 0.85
+
+
+def test_support_vectors_do_not_mind_the_scale_of_the_target():
+    features, target, coordinates = planted_world(100, 8, n_local_authorities=3)
+    one, other = (
+        compare((features, values, coordinates), estimators=["svr"]).scores["r2"]
+        for values in (target, 5000 * target + 16_000)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_coordinates_read_a_map_from_neighbours_and_not_from_afar():
+    features, _, coordinates = planted_world(240, 4, r2=0.0)
+    # local authorities are six strips from west to east, each with a level of its own
+    strip = (6 * (coordinates["easting_m"].rank().to_numpy() - 1) // 240).astype(int)
+    coordinates = coordinates.assign(lad_code=[f"Z0600000{number}" for number in strip])
+    level = pd.Series(np.array([0, 3, 1, 4, 2, 5.0])[strip], index=coordinates["lsoa_code"])
+    scores = pooled(compare((features, level, coordinates), estimators=[]).scores)["r2"]
+    assert scores["imd_score/baseline/coordinates/random_folds"] > 0.7
+    assert scores["imd_score/baseline/coordinates/leave_one_la_out"] < 0
+
+
+# null worlds
+
+
+@pytest.mark.parametrize("split", ["random_folds", "leave_one_la_out"])
+def test_in_a_null_world_no_model_is_surely_better_than_nothing(null, split):
+    rows = pooled(null.scores)
+    rows = rows[rows["split"] == split]
+    assert set(rows["estimator"]) == set(ESTIMATORS) | set(BASELINES)
+    assert (rows["r2"] <= 0.03).all()
+    assert (rows["r2_low"] <= 0).all()
+
+
+def test_choosing_dimensions_outside_the_folds_finds_skill_in_noise_and_the_folds_do_not():
+    matrix, target = noise_matrix(200, 300, seed=5)
+    folds = random_folds(200, n_folds=5, seed=1)
+    r = np.abs([np.corrcoef(column, target)[0, 1] for column in matrix.values.T])
+    chosen = np.argsort(r)[-20:]
+    leaky = FeatureMatrix(matrix.values[:, chosen], tuple(matrix.names[i] for i in chosen), matrix.lsoa_codes)
+    assert held_out_r2(ESTIMATORS["ridge"], leaky, target, folds) > 0.2
+    assert held_out_r2(ESTIMATORS["ridge"], matrix, target, folds) <= 0.03
+
+
+def test_splitting_points_instead_of_lsoas_finds_skill_in_permuted_labels_and_lsoas_do_not():
+    places, target = noise_matrix(60, 16, seed=6)
+    lsoa = np.repeat(np.arange(60), 5)
+    near = np.random.default_rng(0).normal(0, 0.3, (300, 16))
+    points = FeatureMatrix((places.values[lsoa] + near).astype(np.float32), places.names, places.lsoa_codes[lsoa])
+    labels = np.random.default_rng(1).permutation(target)[lsoa]
+    forest = RandomForest(30)
+    assert held_out_r2(forest, points, labels, random_folds(300, n_folds=5, seed=1)) > 0.3
+    apart = leave_one_out_by_group(points.lsoa_codes, max_folds=5)
+    assert held_out_r2(forest, points, labels, apart) <= 0.03
+
+
+@pytest.mark.parametrize("name", [*ESTIMATORS, *BASELINES])
+def test_what_is_held_out_changes_neither_the_tuning_nor_the_other_predictions(name):
+    learner = {**ESTIMATORS, **BASELINES, "random_forest": RandomForest(20)}[name]
+    matrix, target = noise_matrix(60, 10, seed=2)
+    fold = random_folds(60, n_folds=3, seed=1)[:1]
+    first = cross_validate(learner, matrix, target, fold, seed=1)
+    disturbed = matrix.values.copy()
+    disturbed[fold[0].test[0]] += 1000
+    other_target = target.copy()
+    other_target[fold[0].test] *= -50
+    other = cross_validate(
+        learner, FeatureMatrix(disturbed, matrix.names, matrix.lsoa_codes), other_target, fold, seed=1
+    )
+    assert first.parameters == other.parameters
+    np.testing.assert_array_equal(first.predicted[0][1:], other.predicted[0][1:])
+
+
+# tables
+
+
+def test_tables_have_the_declared_columns_and_keys(planted):
+    for name, table in (("model_scores", planted.scores), ("lsoa_predictions", planted.predictions)):
+        assert set(table.columns) == set(TABLES[name].column_names)
+        assert not table.duplicated(list(TABLES[name].key)).any()
+
+
+def test_the_row_all_is_the_score_of_the_pooled_held_out_predictions(planted):
+    for model_id, rows in planted.predictions.groupby("model_id"):
+        row = pooled(planted.scores).loc[model_id]
+        assert row["r2"] == pytest.approx(r_squared(rows["observed"].to_numpy(), rows["predicted"].to_numpy()))
+        assert row["mean_absolute_error"] == pytest.approx(rows["residual"].abs().mean())
+        assert row["n_test"] == len(rows) == 240
+
+
+def test_every_lsoa_is_predicted_once_per_model_with_its_own_target(planted):
+    _, target, coordinates = planted_world(r2=TRUTH)
+    for _, rows in planted.predictions.groupby("model_id"):
+        assert sorted(rows["lsoa_code"]) == sorted(target.index)
+        np.testing.assert_array_equal(rows["observed"], target.loc[rows["lsoa_code"]])
+        lads = coordinates.set_index("lsoa_code").loc[rows["lsoa_code"], "lad_code"]
+        assert rows["lad_code"].tolist() == lads.tolist()
+
+
+def test_a_local_authority_left_out_is_predicted_in_the_fold_of_its_name(planted):
+    rows = planted.predictions[planted.predictions["model_id"].str.endswith("leave_one_la_out")]
+    assert (rows["fold"] == rows["lad_code"]).all()
+
+
+def test_parameters_are_those_tuned_in_each_fold(planted):
+    folds = planted.scores[planted.scores["fold"] != "all"].set_index("estimator")
+    assert "alpha" in json.loads(folds.loc["ridge", "parameters"].iloc[0])
+    assert json.loads(folds.loc["random_forest", "parameters"].iloc[0])["n_estimators"] == 30
+
+
+def test_the_training_mean_has_no_rank_correlation(planted):
+    rows = planted.scores[planted.scores["estimator"] == "mean"]
+    assert rows["spearman_r"].isna().all()
+    assert (rows["r2"] <= 0).all()
+
+
+@pytest.mark.parametrize("estimator", ["ridge", "lightgbm", "random_forest", "svr"])
+def test_shuffled_rows_and_the_same_seed_give_the_same_tables(estimator):
+    features, target, coordinates = planted_world(60, 8, n_local_authorities=3)
+    other_order = (shuffled(features, 1), shuffled(target, 2), shuffled(coordinates, 3))
+    one = compare((features, target, coordinates), estimators=[estimator], n_folds=3)
+    other = compare(other_order, estimators=[estimator], n_folds=3)
+    pd.testing.assert_frame_equal(one.scores, other.scores)
+    pd.testing.assert_frame_equal(one.predictions, other.predictions)
+
+
+def test_rotating_embeddings_leaves_the_score_of_ridge_as_it_was(planted):
+    features, target, coordinates = planted_world(r2=TRUTH)
+    vectors = np.stack(features["mean_embedding"]).astype(float) * np.linspace(0.2, 3, 16)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
+    one, other = (
+        pooled(
+            compare(
+                (features.assign(mean_embedding=embedding_cells(rows)), target, coordinates), estimators=["ridge"]
+            ).scores
+        )["r2"]
+        for rows in (vectors, vectors @ turn)
+    )
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_with_fewer_than_four_local_authorities_none_is_left_out():
+    world = planted_world(40, 4, n_local_authorities=3)
+    assert set(compare(world, estimators=["ridge"]).scores["split"]) == {"random_folds"}
+
+
+def test_refusals_name_what_is_wrong():
+    features, target, coordinates = planted_world(40, 4)
+    with pytest.raises(ScienceError, match="12 LSOAs have features and a target; at least 20"):
+        compare((features.head(12), target, coordinates))
+    with pytest.raises(ScienceError, match="has features and no coordinates"):
+        compare((features, target, coordinates.head(30)))
+    with pytest.raises(ScienceError, match="'oracle' is not an estimator; use ridge"):
+        compare((features, target, coordinates), estimators=["oracle"])
+
+
+def test_the_best_model_is_chosen_by_local_authorities_left_out(planted):
+    best = best_model(planted.scores)
+    rows = planted.scores[(planted.scores["fold"] == "all") & (planted.scores["feature_set"] != "baseline")]
+    apart = rows[rows["split"] == "leave_one_la_out"]
+    assert best.under("leave_one_la_out") == apart.loc[apart["r2"].idxmax(), "model_id"]
+    with pytest.raises(ScienceError, match="materialise model_scores first"):
+        best_model(planted.scores.head(0))
+
+
+# the table of forests
+
+
+@pytest.fixture(scope="module")
+def forests():
+    features, target, coordinates = planted_world(150, 12, r2=0.8, planted_in="shares")
+    features["park_max_embedding"] = features["park_max_embedding"].where(np.arange(150) < 15, None)
+    features["shops_mean_embedding"] = features["shops_mean_embedding"].where(np.arange(150) < 100, None)
+    return table_of_forests((features, target, coordinates))
+
+
+def test_forests_are_scored_on_every_set_of_features(forests):
+    rows = pooled(forests)
+    assert len(rows) == 2 * 3 + 1 + 3 * len(CATEGORIES)
+    assert "imd_score/percentages/random_forest/repeated_80_20" in rows.index
+    assert "imd_score/embeddings-max-shops/random_forest/repeated_80_20" in rows.index
+    assert (forests.groupby("model_id").size().drop(_of_park_maximum()) == 3).all()
+
+
+def _of_park_maximum():
+    return "imd_score/embeddings-max-park/random_forest/repeated_80_20"
+
+
+def test_forests_find_the_signal_where_it_was_planted(forests):
+    best = pooled(forests).groupby("feature_set")["r2"].max()
+    assert best["percentages"] > 0.4
+    assert best["embeddings"] < 0.15
+
+
+def test_a_category_says_how_many_lsoas_show_it_and_too_few_have_no_score(forests):
+    rows = pooled(forests)
+    shops = rows.loc["imd_score/embeddings-mean-shops/random_forest/repeated_80_20"]
+    assert (shops["n_lsoas"], shops["n_train"], shops["n_test"]) == (100, 80, 20)
+    park = rows.loc[_of_park_maximum()]
+    assert (park["n_lsoas"], park["n_test"]) == (15, 0)
+    assert np.isnan(park["r2"])
+
+
+def test_the_row_all_is_the_mean_over_repeats_inside_its_interval(forests):
+    for model_id, rows in forests[forests["fold"] != "all"].groupby("model_id"):
+        row = pooled(forests).loc[model_id]
+        assert row["r2"] == pytest.approx(rows["r2"].mean())
+        assert row["r2_low"] < row["r2"] < row["r2_high"]
+
+
+def test_the_forest_says_how_cheap_it_is_and_repeats_itself(forests):
+    chosen = forests.loc[forests["fold"] == "0", "parameters"].map(json.loads)
+    assert all(parameters == chosen.iloc[0] for parameters in chosen)
+    assert chosen.iloc[0]["n_estimators"] == 100
+    features, target, coordinates = planted_world(50, 6)
+    small = {"content_categories": (), "n_repeats": 1}
+    one = table_of_forests((features, target, coordinates), **small)
+    other = table_of_forests((shuffled(features), shuffled(target), coordinates), **small)
+    pd.testing.assert_frame_equal(one, other)
+    assert pooled(one)["r2_low"].isna().all()
+
+
+def test_forests_are_refused_too_few_lsoas():
+    with pytest.raises(ScienceError, match="0 LSOAs have features"):
+        table_of_forests(tuple(part.head(0) for part in planted_world(30, 4)))
+
+
+# intervals
+
+
+def test_the_bootstrap_interval_covers_the_true_r2_about_as_often_as_it_says():
+    hits = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        predicted = rng.normal(size=200)
+        observed = predicted + rng.normal(size=200)  # true R² is .5
+        low, high = bootstrap_interval(observed, predicted, n_draws=200, seed=seed)
+        hits += low <= 0.5 <= high
+    assert 88 <= hits <= 100
+
+
+def test_the_bootstrap_keeps_the_number_of_lsoas_of_each_stratum():
+    strata = np.array(["a"] * 50 + ["b"] * 50, dtype=object)
+    observed = np.where(strata == "a", 0.0, 10.0)
+    predicted = observed + np.where(strata == "a", 1.0, -1.0)
+    # within strata nothing varies, so every resample is the same and has the same R²
+    low, high = bootstrap_interval(observed, predicted, strata=strata, n_draws=50, seed=1)
+    assert low == pytest.approx(high)
+    assert low == pytest.approx(r_squared(observed, predicted))
+    free = bootstrap_interval(observed, predicted, n_draws=50, seed=1)
+    assert free[1] - free[0] > 1e-4
+
+
+def test_the_interval_over_repeats_is_wider_than_if_repeats_were_independent():
+    values = np.array([0.4, 0.5, 0.45, 0.55, 0.5])
+    low, high = resampled_interval(values, test_over_train=0.25)
+    plain = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    assert (high - low) / (plain[1] - plain[0]) == pytest.approx(np.sqrt((1 / 5 + 0.25) / (1 / 5)))
+    assert resampled_interval(values[:1], test_over_train=0.25) is None
