@@ -21,9 +21,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True, highlight=False)
 
-DataRoot = Annotated[
-    Path | None, typer.Option("--data", help="Data root; STREETIMD_DATA or ./data if left out.")
-]
+DataRoot = Annotated[Path | None, typer.Option("--data", help="Data root; STREETIMD_DATA or ./data if left out.")]
 Port = Annotated[int, typer.Option(help="Port of the Dagster UI on this machine.")]
 Workers = Annotated[int, typer.Option(min=1, help="Local authorities collected at the same time.")]
 

@@ -140,9 +140,9 @@ _IMAGE_ID = _text("image_id", "panorama and heading, as panorama_id@heading")
 _IMAGE_PATH = _text("image_path", "file of the picture, relative to the study's folder", nullable=True)
 _ENCODER = _text("encoder", "model, weights and the hash of their file")
 _CATEGORY_SET = _text("category_set_hash", "hash of category names, prompts and templates")
-_FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or a baseline")
+_FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or baseline")
 _STATISTIC = _text("statistic", "how images are pooled: mean, median or max", nullable=True)
-_MODEL_ID = _text("model_id", "names a model: target, features, estimator and split")
+_MODEL_ID = _text("model_id", "names a model: target, features, estimator and, where it was held out, split")
 _GEOMETRY = "as WKB, EPSG:27700"
 
 TABLES: dict[str, Table] = {
@@ -380,10 +380,10 @@ TABLES: dict[str, Table] = {
             (
                 _text("measure", "what it is correlated with: " + ", ".join(MEASURES)),
                 _count("dimension", "embedding dimension, from 0"),
-                _number("pearson_r", "linear correlation over LSOAs; rank 1 is the most deprived"),
-                _number("spearman_r", "rank correlation over LSOAs"),
-                _number("p_value", "of pearson_r, taking LSOAs as independent, which they are not"),
-                _number("q_value", "Benjamini-Hochberg over the dimensions of the measure"),
+                _number("pearson_r", "linear correlation over LSOAs; rank 1 is the most deprived", nullable=True),
+                _number("spearman_r", "rank correlation over LSOAs", nullable=True),
+                _number("p_value", "of pearson_r, taking LSOAs as independent, which they are not", nullable=True),
+                _number("q_value", "Benjamini-Hochberg over the dimensions of the measure", nullable=True),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure", "dimension"),
@@ -410,8 +410,8 @@ TABLES: dict[str, Table] = {
             (
                 _count("component", "number of the component, from 1"),
                 _number("explained_variance_share", "variance it carries, of the whole"),
-                _number("pearson_r", "linear correlation of its scores with the target"),
-                _number("spearman_r", "rank correlation of its scores with the target"),
+                _number("pearson_r", "linear correlation of its scores with the target", nullable=True),
+                _number("spearman_r", "rank correlation of its scores with the target", nullable=True),
                 _count("n_lsoas", "LSOAs used"),
                 _embedding("loadings", "direction of unit length"),
             ),
@@ -429,9 +429,9 @@ TABLES: dict[str, Table] = {
                 _FEATURE_SET,
                 _STATISTIC,
                 _text("category", "category whose images alone are used", nullable=True),
-                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline"),
+                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline: mean, coordinates"),
                 _text("split", "repeated_80_20, random_folds, spatial_blocks or leave_one_la_out"),
-                _text("fold", "repeat or fold from 0, or 'all' for all of them together"),
+                _text("fold", "repeat or fold from 0, or the local authority held out, or 'all' together"),
                 _count("n_lsoas", "LSOAs with these features"),
                 _count("n_train", "LSOAs fitted on"),
                 _count("n_test", "LSOAs scored"),
@@ -493,7 +493,7 @@ TABLES: dict[str, Table] = {
                 _MODEL_ID,
                 _LAD,
                 _FEATURE_SET,
-                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline"),
+                _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline: mean, coordinates"),
                 _text("split", "how the predictions were held out"),
                 _count("n_lsoas", "LSOAs scored"),
                 _number("r2", "against the local authority's own mean; NULL under 10 LSOAs", nullable=True),

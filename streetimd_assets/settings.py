@@ -4,8 +4,8 @@
     A bundled study's name or the path of a study file; ``demo`` if unset.
 ``STREETIMD_DATA``
     The data root; ``data`` below the current folder if unset.
-``STREETIMD_PAGES_URL``
-    Where pages are served, for links in the Dagster UI; links are file paths if unset.
+``DAGSTER_HOME``
+    Dagster's own folder; ``dagster_home`` below the data root if unset.
 """
 
 import os
@@ -19,15 +19,13 @@ class Settings:
 
     study: str
     data_root: Path
-    pages_url: str | None = None
 
     @classmethod
     def from_environment(cls) -> "Settings":
         """Read the environment variables above."""
         return cls(
-            study=os.environ.get("STREETIMD_STUDY", "demo"),
-            data_root=Path(os.environ.get("STREETIMD_DATA", "data")).resolve(),
-            pages_url=os.environ.get("STREETIMD_PAGES_URL") or None,
+            study=os.environ.get("STREETIMD_STUDY") or "demo",
+            data_root=Path(os.environ.get("STREETIMD_DATA") or "data").expanduser().resolve(),
         )
 
     def study_folder(self, name: str) -> Path:
@@ -37,4 +35,5 @@ class Settings:
     @property
     def dagster_home(self) -> Path:
         """Dagster's own folder: runs, event logs, schedules' state."""
-        return Path(os.environ.get("DAGSTER_HOME") or self.data_root / "dagster_home")
+        # Dagster itself refuses a relative path
+        return Path(os.environ.get("DAGSTER_HOME") or self.data_root / "dagster_home").expanduser().resolve()

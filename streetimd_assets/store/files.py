@@ -2,15 +2,22 @@
 
 import contextlib
 import errno
+import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from streetimd_assets.errors import DiskFullError
+import duckdb
+
+from streetimd_assets.errors import DiskFullError, StoreError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+# a write that still goes on has changed its file more lately than this
+_ABANDONED_S = 600
 _TEMPORARY = ".tmp-"
 
 
@@ -25,25 +32,32 @@ def written_whole(target: Path) -> Iterator[Path]:
     ------
     DiskFullError
         If the disk or quota has no room left.
+    StoreError
+        If the folder may not be written to.
     """
     temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{target.name}")
-    try:
-        with room_needed_for(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+    with room_needed_for(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
             yield temporary
             os.replace(temporary, target)
-    finally:
-        for left in (temporary, temporary.with_name(temporary.name + ".wal")):
-            left.unlink(missing_ok=True)
+        finally:
+            for left in (temporary, temporary.with_name(temporary.name + ".wal")):
+                left.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def room_needed_for(target: Path) -> Iterator[None]:
-    """Turn a full disk or quota, met while writing `target`, into one sentence."""
+    """Turn a full disk or quota, or a folder closed to us, met while writing `target`, into one sentence."""
     try:
         yield
     except Exception as error:
-        if not _is_no_room(error):
+        if _is_one_of(_NOT_ALLOWED, error):
+            problem = str(error).splitlines()[0]
+            raise StoreError(
+                f"{target} cannot be written ({problem}); set STREETIMD_DATA to a folder you may write to"
+            ) from error
+        if not _is_one_of(_NO_ROOM, error):
             raise
         raise DiskFullError(
             f"there is no room left to write {target} ({_free(target)} free on its disk); nothing that was there "
@@ -51,19 +65,31 @@ def room_needed_for(target: Path) -> Iterator[None]:
         ) from error
 
 
-def sweep(folder: Path) -> int:
-    """Remove temporary files that a killed run left below a folder; return how many."""
-    left = list(folder.rglob(f"{_TEMPORARY}*")) if folder.exists() else []
+def sweep(folder: Path, *, abandoned_s: float = _ABANDONED_S) -> int:
+    """Remove temporary files that killed runs left below a folder; return how many.
+
+    Those changed within the last `abandoned_s` seconds stay: another run may be writing them.
+    """
+    latest = time.time() - abandoned_s
+    left = [path for path in folder.rglob(f"{_TEMPORARY}*") if _changed_at(path) <= latest]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
 
 
-def _is_no_room(error: Exception) -> bool:
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        # its writer has just put it in place
+        return math.inf
+
+
+def _is_one_of(numbers: set[int], error: Exception) -> bool:
     if isinstance(error, OSError):
-        return error.errno in _NO_ROOM
+        return error.errno in numbers
     # DuckDB reports the operating system's error as text
-    return any(os.strerror(number) in str(error) for number in _NO_ROOM)
+    return isinstance(error, duckdb.Error) and any(os.strerror(number) in str(error) for number in numbers)
 
 
 def _free(target: Path) -> str:

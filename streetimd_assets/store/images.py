@@ -5,12 +5,19 @@ them has one JSON line per image, written as soon as it is known, so a stopped r
 was and an image that is held is never asked for again.
 """
 
+import errno
+import hashlib
 import json
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from streetimd_assets.store.files import room_needed_for, written_whole
+
+# file systems take 255 bytes; the temporary name of a file that is being written is 42 longer
+_LONGEST_NAME = 200
 
 
 class ImageStore:
@@ -35,14 +42,17 @@ class ImageStore:
             self._folder.mkdir(parents=True, exist_ok=True)
             with self._journal.open("ab", buffering=0) as journal:
                 # the line break comes first: a line that a kill left broken must not spoil the next
-                journal.write(f"\n{line}".encode())
+                data = f"\n{line}".encode()
+                if journal.write(data) < len(data):
+                    # a disk that fills up within a line takes what it can and says nothing
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def recorded(self) -> dict[str, dict[str, Any]]:
         """Return the latest journal row of each image whose file, if it has one, is still there."""
         rows: dict[str, dict[str, Any]] = {}
         if not self._journal.exists():
             return rows
-        for line in self._journal.read_text(encoding="utf-8").splitlines():
+        for line in self._journal.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:
@@ -65,4 +75,8 @@ def read_image_file(study_folder: Path, image_path: str) -> bytes | None:
 
 def _file_name(image_id: str) -> str:
     """Return a name that is safe on every file system and different for different images."""
-    return "".join(sign if sign.isalnum() or sign in "-_.@" else f"%{ord(sign):x}" for sign in image_id)
+    name = quote(image_id, safe="@", errors="surrogatepass")
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+        return f"{name[: _LONGEST_NAME - len(digest)]}{digest}"
+    return name

@@ -5,8 +5,6 @@ without the partition folder. Nobody waits for a lock: a file is written under a
 renamed into place.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,19 +17,10 @@ import pandas as pd
 import pyarrow as pa
 
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
-from streetimd_assets.schemas import EMBEDDING, EMBEDDING_DIMENSIONS, SCHEMA_VERSION, TABLES, Table, get_table
+from streetimd_assets.schemas import SCHEMA_VERSION, TABLES, Table, get_table
+from streetimd_assets.store.arrow import as_arrow, as_cells, as_matrix, empty_frame, hash_rows
 from streetimd_assets.store.files import sweep, written_whole
 
-_ARROW_TYPES = {
-    "VARCHAR": pa.string(),
-    "INTEGER": pa.int32(),
-    "BIGINT": pa.int64(),
-    "DOUBLE": pa.float64(),
-    "BOOLEAN": pa.bool_(),
-    "DATE": pa.date32(),
-    "BLOB": pa.binary(),
-    EMBEDDING: pa.list_(pa.float32(), EMBEDDING_DIMENSIONS),
-}
 # small blocks keep small tables small: a file is at least a few blocks
 _SMALL_BLOCK = 16_384
 _LARGE_BLOCK = 262_144
@@ -103,13 +92,12 @@ class TableStore:
             If the file is not a table of this package.
         """
         rows = self._read_arrow(name, local_authority, columns)
-        frame = rows.drop_columns(
-            [field.name for field in rows.schema if pa.types.is_fixed_size_list(field.type)]
-        ).to_pandas()
-        for field in rows.schema:
-            if pa.types.is_fixed_size_list(field.type):
-                frame[field.name] = _as_cells(rows.column(field.name))
-        return frame[rows.column_names]
+        return pd.DataFrame(
+            {
+                name: as_cells(column) if pa.types.is_fixed_size_list(column.type) else column.to_pandas()
+                for name, column in zip(rows.column_names, rows.columns, strict=True)
+            }
+        )
 
     def read_study_wide(
         self, name: str, local_authorities: Iterable[str], columns: Sequence[str] | None = None
@@ -126,27 +114,25 @@ class TableStore:
         """Read image embeddings as their rows and a matrix of shape (n_images, 512)."""
         rows = self._read_arrow("image_embeddings", local_authority, None)
         frame = rows.drop_columns(["embedding"]).to_pandas()
-        return frame, _as_matrix(rows.column("embedding"))
+        return frame, as_matrix(rows.column("embedding"))
 
     def content_hash(self, name: str, local_authority: str | None = None) -> str:
         """Return a SHA-256 of the rows in their order; when they were written plays no part."""
-        return _hash_rows(self._read_arrow(name, local_authority, None))
+        return hash_rows(self._read_arrow(name, local_authority, None))
 
     def frame_hash(self, name: str, frame: pd.DataFrame) -> str:
         """Return what :meth:`content_hash` will be once this frame has been written."""
-        return _hash_rows(as_arrow(self.table(name), frame))
+        return hash_rows(as_arrow(self.table(name), frame))
 
     def chunks(self, name: str, local_authority: str) -> "Chunks":
         """Return the resumable chunk files of a large table's part."""
         return Chunks(self, name, local_authority)
 
     def sweep(self) -> int:
-        """Remove what a killed run left half written; return how many files."""
+        """Remove what killed runs left half written; return how many files."""
         return sweep(self.folder / "tables")
 
-    def _read_arrow(
-        self, name: str, local_authority: str | None, columns: Sequence[str] | None
-    ) -> pa.Table:
+    def _read_arrow(self, name: str, local_authority: str | None, columns: Sequence[str] | None) -> pa.Table:
         table = self.table(name)
         path = self.path(name, local_authority)
         what = name if local_authority is None else f"{name} for {local_authority}"
@@ -197,53 +183,32 @@ class Chunks:
             return self._store.write(self._table.name, empty_frame(self._table), self._local_authority)
         with written_whole(self._target) as temporary, _new_file(temporary, self._table) as connection:
             for path in self._used:
-                connection.execute(f"ATTACH '{_quoted(path)}' AS chunk (READ_ONLY)")
-                connection.execute(f"INSERT INTO {self._table.name} SELECT * FROM chunk.{self._table.name}")
-                connection.execute("DETACH chunk")
-            n_rows = connection.execute(f"SELECT count(*) FROM {self._table.name}").fetchall()[0][0]
+                self._add(connection, path)
+            n_rows = self._count(connection)
         for path in self._target.parent.glob("chunk-*.duckdb"):
             path.unlink()
+        return n_rows
+
+    def _add(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        try:
+            connection.execute(f"ATTACH '{_quoted(path)}' AS chunk (READ_ONLY)")
+        except duckdb.Error as error:
+            raise _not_opened(path, f"{self._table.name} for {self._local_authority}", error) from error
+        connection.execute(f"INSERT INTO {self._table.name} SELECT * FROM chunk.{self._table.name}")
+        connection.execute("DETACH chunk")
+
+    def _count(self, connection: duckdb.DuckDBPyConnection) -> int:
+        """Return the number of rows, each of which has a key of its own."""
+        key = ", ".join(f'"{column}"' for column in self._table.key)
+        counts = f"SELECT count(*), count(DISTINCT ({key})) FROM {self._table.name}"
+        n_rows, n_keys = connection.execute(counts).fetchall()[0]
+        if n_keys < n_rows:
+            twice = n_rows - n_keys
+            raise StoreError(f"the chunks of {self._table.name} hold {twice} rows twice; a key names one row")
         return int(n_rows)
 
     def _path(self, fingerprint: str) -> Path:
         return self._target.parent / f"chunk-{fingerprint}.duckdb"
-
-
-def empty_frame(table: Table) -> pd.DataFrame:
-    """Return a frame with the table's columns and no row."""
-    return pd.DataFrame({column: pd.Series(dtype="object") for column in table.column_names})
-
-
-def as_arrow(
-    table: Table, frame: pd.DataFrame, matrices: dict[str, npt.NDArray[np.float32]] | None = None
-) -> pa.Table:
-    """Turn a frame into the declared columns and types, sorted by key, and check it."""
-    matrices = matrices or {}
-    given = [*frame.columns, *matrices]
-    missing = [column for column in table.column_names if column not in given]
-    unknown = [column for column in given if column not in table.column_names]
-    if missing or unknown:
-        raise StoreError(
-            f"table {table.name} lacks {missing or 'nothing'} and has unknown columns {unknown or 'none'}; "
-            "its columns are declared in schemas.py"
-        )
-    arrays = []
-    for column in table.columns:
-        if column.name in matrices:
-            array = _fixed_size(matrices[column.name])
-        elif column.type == EMBEDDING:
-            array = _fixed_size_from_cells(frame[column.name])
-        else:
-            array = pa.Array.from_pandas(frame[column.name], type=_ARROW_TYPES[column.type])
-        if array.null_count and not column.nullable:
-            raise StoreError(f"{table.name}.{column.name} is NULL in {array.null_count} rows; it must not be")
-        arrays.append(array)
-    rows = pa.table(arrays, names=list(table.column_names))
-    keys = frame[list(table.key)]
-    if keys.duplicated().any():
-        twice = keys[keys.duplicated()].iloc[0].to_dict()
-        raise StoreError(f"{table.name} has two rows with {twice}; a key names one row")
-    return rows.sort_by([(key, "ascending") for key in table.key])
 
 
 @contextmanager
@@ -252,19 +217,34 @@ def open_table(path: Path, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
     Raises
     ------
+    StoreError
+        If another program has the file open for writing.
     TableUnreadableError
         If the file is not one of DuckDB's.
     """
+    connection = duckdb.connect(":memory:")
     try:
-        connection = duckdb.connect(str(path), read_only=True)
-    except duckdb.Error as error:
-        raise TableUnreadableError(
-            f"{path} is not a DuckDB table file ({_first_line(error)}); delete it and materialise {what} again"
-        ) from error
-    try:
+        try:
+            # attached, not opened: while this process still has the file open that stood here before,
+            # opening would give that one again
+            connection.execute(f"ATTACH '{_quoted(path)}' AS part (READ_ONLY)")
+            connection.execute("USE part")
+        except duckdb.Error as error:
+            raise _not_opened(path, what, error) from error
         yield connection
     finally:
         connection.close()
+
+
+def _not_opened(path: Path, what: str, error: duckdb.Error) -> StoreError:
+    """Return the sentence for a file that DuckDB does not open."""
+    if "Could not set lock" in str(error):
+        return StoreError(
+            f"{path} is open for writing in another program; close it there, or open it read-only, and try again"
+        )
+    return TableUnreadableError(
+        f"{path} is not a DuckDB table file ({_first_line(error)}); delete it and materialise {what} again"
+    )
 
 
 def _write_file(path: Path, table: Table, rows: pa.Table) -> None:
@@ -323,49 +303,6 @@ def _require_version(connection: duckdb.DuckDBPyConnection, path: Path, what: st
             f"{path} has schema version {version} and this version of StreetIMD reads {SCHEMA_VERSION}; "
             f"materialise {what} again"
         )
-
-
-def _hash_rows(rows: pa.Table) -> str:
-    digest = hashlib.sha256()
-    for column, values in zip(rows.column_names, rows.columns, strict=True):
-        digest.update(column.encode())
-        digest.update(np.asarray(values.is_valid()).tobytes())
-        if pa.types.is_fixed_size_list(values.type):
-            digest.update(np.nan_to_num(_as_matrix(values)).tobytes())
-        else:
-            digest.update(json.dumps(values.to_pylist(), default=repr).encode())
-    return digest.hexdigest()
-
-
-def _fixed_size(matrix: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
-    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
-    mask = None if valid is None else pa.array(~valid)
-    return pa.FixedSizeListArray.from_arrays(values, EMBEDDING_DIMENSIONS, mask=mask)
-
-
-def _fixed_size_from_cells(cells: pd.Series) -> pa.Array:
-    valid = np.array([isinstance(cell, np.ndarray) for cell in cells], dtype=bool)
-    matrix = np.zeros((len(cells), EMBEDDING_DIMENSIONS), dtype=np.float32)
-    if valid.any():
-        matrix[valid] = np.stack([cell for cell in cells if isinstance(cell, np.ndarray)])
-    return _fixed_size(matrix, valid)
-
-
-def _as_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    """Return shape (n_rows, 512); a NULL row is NaN."""
-    matrix = np.full((len(column), EMBEDDING_DIMENSIONS), np.nan, dtype=np.float32)
-    valid = np.asarray(column.is_valid())
-    values = column.drop_null().combine_chunks()
-    matrix[valid] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, EMBEDDING_DIMENSIONS)
-    return matrix
-
-
-def _as_cells(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    cells = np.empty(len(column), dtype=object)
-    valid = np.asarray(column.is_valid())
-    for number, row in enumerate(_as_matrix(column)):
-        cells[number] = row if valid[number] else None
-    return cells
 
 
 def _quoted(text: object) -> str:

@@ -7,11 +7,14 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from importlib.resources import files
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from streetimd_assets.errors import StudyError
+from streetimd_assets.schemas import TABLES
 
 
 class Category(BaseModel):
@@ -41,6 +44,40 @@ class Category(BaseModel):
         return self.label or self.name.replace("_", " ")
 
 
+def _hold_a_place(templates: tuple[str, ...]) -> tuple[str, ...]:
+    if not templates or any(template.count("{}") != 1 for template in templates):
+        raise ValueError("each template must hold {} once, where the prompt goes")
+    return templates
+
+
+def _can_be_told_apart(categories: tuple[Category, ...]) -> tuple[Category, ...]:
+    names = [category.name for category in categories]
+    if twice := _first_twice(names):
+        raise ValueError(f"'{twice}' is named twice; each category needs a name of its own")
+    if len(categories) < 2:
+        raise ValueError("there must be at least two categories")
+    if all(category.is_reject for category in categories):
+        raise ValueError("at least one category must not be a reject")
+    _require_own_columns(names)
+    return categories
+
+
+def _require_own_columns(names: list[str]) -> None:
+    """Refuse a name such as 'images', for lsoa_features has a column n_images of its own."""
+    for table in TABLES.values():
+        if twice := _first_twice(table.expand(names).column_names):
+            name = next(name for name in names if f"_{name}_" in f"_{twice}_")
+            raise ValueError(f"'{name}' would give {table.name} a second column {twice}; choose another name")
+
+
+def _first_twice(names: Sequence[str]) -> str | None:
+    return next((name for place, name in enumerate(names) if name in names[:place]), None)
+
+
+Templates = Annotated[tuple[str, ...], AfterValidator(_hold_a_place)]
+Categories = Annotated[tuple[Category, ...], AfterValidator(_can_be_told_apart)]
+
+
 class CategorySet(BaseModel):
     """An ordered list of categories and the sentences their prompts are put into."""
 
@@ -48,26 +85,8 @@ class CategorySet(BaseModel):
 
     name: str = "own"
     description: str = ""
-    templates: tuple[str, ...] = ("{}",)
-    category: tuple[Category, ...] = Field(min_length=2)
-
-    @field_validator("templates")
-    @classmethod
-    def _templates_hold_a_place(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
-        if not templates or any(template.count("{}") != 1 for template in templates):
-            raise ValueError("each template must hold {} once, where the prompt goes")
-        return templates
-
-    @field_validator("category")
-    @classmethod
-    def _names_differ(cls, categories: tuple[Category, ...]) -> tuple[Category, ...]:
-        names = [category.name for category in categories]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"'{twice[0]}' is named twice; each category needs a name of its own")
-        if all(category.is_reject for category in categories):
-            raise ValueError("at least one category must not be a reject")
-        return categories
+    templates: Templates = ("{}",)
+    category: Categories
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,14 +110,12 @@ class CategorySet(BaseModel):
 
     def phrases(self, category: Category) -> list[str]:
         """Every prompt of the category in every template."""
-        return [template.format(prompt) for prompt in category.prompts for template in self.templates]
+        return [template.replace("{}", prompt) for prompt in category.prompts for template in self.templates]
 
     @property
     def content_hash(self) -> str:
         """Hash of what decides the embeddings: names, order, prompts, rejects and templates."""
-        content = [
-            [category.name, category.is_reject, self.phrases(category)] for category in self.category
-        ]
+        content = [[category.name, category.is_reject, self.phrases(category)] for category in self.category]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 

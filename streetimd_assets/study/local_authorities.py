@@ -59,9 +59,7 @@ def all_local_authorities() -> dict[str, LocalAuthority]:
     }
 
 
-def find_local_authority(
-    name: str, among: Iterable[LocalAuthority] | None = None
-) -> LocalAuthority:
+def find_local_authority(name: str, among: Iterable[LocalAuthority] | None = None) -> LocalAuthority:
     """Find a local authority by slug, official name or code.
 
     Raises
@@ -76,6 +74,4 @@ def find_local_authority(
     slugs = [authority.slug for authority in offered]
     near = difflib.get_close_matches(slugify(name), slugs, n=3, cutoff=0.5) or slugs[:3]
     whose = "England's local authorities of 2024" if among is None else "the study's local authorities"
-    raise UnknownLocalAuthorityError(
-        f"'{name}' is not one of {whose}; did you mean {', '.join(near)}?"
-    )
+    raise UnknownLocalAuthorityError(f"'{name}' is not one of {whose}; did you mean {', '.join(near)}?")

@@ -6,7 +6,13 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from streetimd_assets.schemas import DOMAINS
-from streetimd_assets.study.categories import Category, CategorySet, load_category_set
+from streetimd_assets.study.categories import (
+    Categories,
+    CategorySet,
+    Templates,
+    bundled_category_sets,
+    load_category_set,
+)
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
     LocalAuthority,
@@ -38,9 +44,7 @@ class Geography(_Section):
         default=f"{_ONS}/LSOA21_WD24_LAD24_EW_LU",
         description="ArcGIS table that says which local authority an LSOA lies in",
     )
-    overpass_url: str = Field(
-        default="https://overpass-api.de/api", description="Overpass server asked for roads"
-    )
+    overpass_url: str = Field(default="https://overpass-api.de/api", description="Overpass server asked for roads")
     network_type: Literal["drive", "drive_service", "walk", "bike", "all", "all_public"] = Field(
         default="drive", description="kind of OpenStreetMap road network, in OSMnx's words"
     )
@@ -200,8 +204,8 @@ class Study(_Section):
         min_length=1, description="names, slugs or codes; ['all'] for every one of England's"
     )
     category_set: str | None = Field(default=None, description="a category set of the package")
-    category: tuple[Category, ...] = Field(default=(), description="or categories of your own")
-    templates: tuple[str, ...] = Field(
+    category: Categories = Field(default=(), description="or categories of your own")
+    templates: Templates = Field(
         default=("a street view photo of {}.",), description="sentences the prompts of your own are put into"
     )
     geography: Geography = Geography()
@@ -212,6 +216,15 @@ class Study(_Section):
     features: Features = Features()
     modelling: Modelling = Modelling()
     assessment: Assessment = Assessment()
+
+    @field_validator("category_set")
+    @classmethod
+    def _is_bundled(cls, name: str | None) -> str | None:
+        if name and name not in bundled_category_sets():
+            raise ValueError(
+                f"must be one of {', '.join(bundled_category_sets())}; or list your own as [[category]] tables"
+            )
+        return name
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:

@@ -1,12 +1,14 @@
 """Read a study from the package or from a TOML file, and say in one sentence what is wrong with it."""
 
+import json
+import textwrap
 import tomllib
 from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from streetimd_assets.errors import StudyError
+from streetimd_assets.errors import StudyError, UnknownLocalAuthorityError
 from streetimd_assets.study.model import Study
 
 BUNDLED_STUDIES = ("demo", "england", "greater-manchester")
@@ -31,8 +33,8 @@ def load_study(name_or_path: str | Path) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise StudyError(_sentence(origin, error)) from None
-    except StudyError as error:
-        raise StudyError(f"{origin}: {error}") from None
+    except UnknownLocalAuthorityError as error:
+        raise UnknownLocalAuthorityError(f"{origin}: local_authorities: {error}") from None
     return _with_absolute_paths(study, Path(name_or_path).resolve().parent)
 
 
@@ -46,8 +48,13 @@ def _read(name_or_path: str | Path) -> tuple[str, str]:
         return bundled_study_text(str(name_or_path)), f"the bundled study '{name_or_path}'"
     path = Path(name_or_path)
     try:
-        return path.read_text(encoding="utf-8"), str(name_or_path)
-    except (OSError, UnicodeDecodeError):
+        # some editors begin a file with a byte-order mark, which is not TOML
+        return path.read_text(encoding="utf-8-sig"), str(name_or_path)
+    except UnicodeDecodeError:
+        raise StudyError(f"{name_or_path} is not text in UTF-8; save it again as UTF-8") from None
+    except IsADirectoryError:
+        raise StudyError(f"'{name_or_path}' is a folder; name the study file itself") from None
+    except (OSError, ValueError):
         raise StudyError(
             f"'{name_or_path}' is neither a bundled study ({', '.join(BUNDLED_STUDIES)}) nor a study file "
             "that can be read; `streetimd init` writes one"
@@ -66,10 +73,15 @@ def _sentence(origin: str, error: ValidationError) -> str:
     elif first["type"] == "missing":
         said = f"{origin}: '{field}' is missing; add it"
     elif field:
-        said = f"{origin}: {field} = {first['input']!r} is not allowed: {problem}"
+        said = f"{origin}: {field} = {_shown(first['input'])} is not allowed: {problem}"
     else:
         said = f"{origin}: {problem}"
     return f"{said} (and {len(others)} more)" if others else said
+
+
+def _shown(value: object) -> str:
+    """Return a value much as TOML writes it, and no longer than a sentence bears."""
+    return textwrap.shorten(json.dumps(value, default=str, ensure_ascii=False), 80, placeholder=" …")
 
 
 def _fields_at(location: tuple[int | str, ...]) -> list[str]:

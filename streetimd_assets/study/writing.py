@@ -29,6 +29,11 @@ _OWN_CATEGORIES = """
 # label = "Terraced houses"
 # prompts = ["a row of terraced houses", "terraced houses on a street"]
 # is_reject = false
+#
+# [[category]]
+# name = "interior"
+# prompts = ["the inside of a building"]
+# is_reject = true
 """
 
 

@@ -1,0 +1,137 @@
+"""Between pandas frames and Arrow tables that have a table's declared columns, types and order."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from streetimd_assets.errors import StoreError
+from streetimd_assets.schemas import EMBEDDING, EMBEDDING_DIMENSIONS, Column, Table
+
+_ARROW_TYPES = {
+    "VARCHAR": pa.string(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "DATE": pa.date32(),
+    "BLOB": pa.binary(),
+    EMBEDDING: pa.list_(pa.float32(), EMBEDDING_DIMENSIONS),
+}
+
+
+def empty_frame(table: Table) -> pd.DataFrame:
+    """Return a frame with the table's columns and no row."""
+    return pd.DataFrame({column: pd.Series(dtype="object") for column in table.column_names})
+
+
+def as_arrow(
+    table: Table, frame: pd.DataFrame, matrices: Mapping[str, npt.NDArray[np.float32]] | None = None
+) -> pa.Table:
+    """Turn a frame into the declared columns and types, sorted by key, and check it.
+
+    Parameters
+    ----------
+    table
+        The declaration, its templates written out.
+    frame
+        The rows, in any order.
+    matrices
+        Embedding columns that `frame` lacks, as matrices of shape (n_rows, 512).
+
+    Raises
+    ------
+    StoreError
+        If columns are missing or unknown, a value does not have its column's type or is NULL where
+        it must not be, or a key is repeated.
+    """
+    matrices = matrices or {}
+    given = [*frame.columns, *matrices]
+    missing = [column for column in table.column_names if column not in given]
+    unknown = [column for column in given if column not in table.column_names]
+    if missing or unknown:
+        raise StoreError(
+            f"table {table.name} lacks {missing or 'nothing'} and has unknown columns {unknown or 'none'}; "
+            "its columns are declared in schemas.py"
+        )
+    arrays = []
+    for column in table.columns:
+        if column.name in matrices:
+            array = _fixed_size(matrices[column.name])
+        else:
+            array = _as_array(table, column, frame[column.name])
+        if array.null_count and not column.nullable:
+            raise StoreError(f"{table.name}.{column.name} is NULL in {array.null_count} rows; it must not be")
+        arrays.append(array)
+    rows = pa.table(arrays, names=list(table.column_names))
+    keys = frame[list(table.key)]
+    if keys.duplicated().any():
+        twice = keys[keys.duplicated()].iloc[0].to_dict()
+        raise StoreError(f"{table.name} has two rows with {twice}; a key names one row")
+    return rows.sort_by([(key, "ascending") for key in table.key])
+
+
+def _as_array(table: Table, column: Column, cells: pd.Series) -> pa.Array:
+    """Return a column's values in its declared type."""
+    try:
+        if column.type == EMBEDDING:
+            return _fixed_size_from_cells(cells)
+        if column.type in ("INTEGER", "BIGINT"):
+            # of Python objects, arrow would drop a fraction without a word
+            cells = cells.convert_dtypes()
+        return pa.Array.from_pandas(cells, type=_ARROW_TYPES[column.type])
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise StoreError(
+            f"{table.name}.{column.name} cannot be kept as {column.type} ({str(error).splitlines()[0]}); "
+            "its values must have the type declared in schemas.py"
+        ) from error
+
+
+def hash_rows(rows: pa.Table) -> str:
+    """Return a SHA-256 of the columns' names and values, in the order of the rows."""
+    digest = hashlib.sha256()
+    for column, values in zip(rows.column_names, rows.columns, strict=True):
+        digest.update(column.encode())
+        digest.update(np.asarray(values.is_valid()).tobytes())
+        if pa.types.is_fixed_size_list(values.type):
+            digest.update(as_matrix(values).tobytes())
+        else:
+            digest.update(json.dumps(values.to_pylist(), default=repr).encode())
+    return digest.hexdigest()
+
+
+def _fixed_size(matrix: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+    values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
+    mask = None if valid is None else pa.array(~valid)
+    return pa.FixedSizeListArray.from_arrays(values, EMBEDDING_DIMENSIONS, mask=mask)
+
+
+def _fixed_size_from_cells(cells: pd.Series) -> pa.Array:
+    # None and NaN are numbers of no dimension, an embedding has one
+    valid = np.array([np.ndim(cell) == 1 for cell in cells], dtype=bool)
+    matrix = np.zeros((len(cells), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    if valid.any():
+        matrix[valid] = np.stack(list(cells[valid]))
+    return _fixed_size(matrix, valid)
+
+
+def as_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
+    """Return shape (n_rows, 512); a NULL row is NaN."""
+    matrix = np.full((len(column), EMBEDDING_DIMENSIONS), np.nan, dtype=np.float32)
+    valid = np.asarray(column.is_valid())
+    values = column.drop_null().combine_chunks()
+    matrix[valid] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, EMBEDDING_DIMENSIONS)
+    return matrix
+
+
+def as_cells(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
+    """Return one array of shape (512,) per row, or None."""
+    cells = np.empty(len(column), dtype=object)
+    valid = np.asarray(column.is_valid())
+    for number, row in enumerate(as_matrix(column)):
+        cells[number] = row if valid[number] else None
+    return cells

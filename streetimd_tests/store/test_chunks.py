@@ -1,0 +1,112 @@
+"""Chunks of a large table are used again only for the same work, and joined in the order of the key."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from streetimd_assets.errors import StoreError, TableUnreadableError
+from streetimd_assets.store.tables import TableStore
+
+
+@pytest.fixture
+def store(tmp_path):
+    return TableStore(tmp_path, ("a", "b"))
+
+
+def images(first, n_images, encoder="one"):
+    names = [f"{number:03d}@000" for number in range(first, first + n_images)]
+    return pd.DataFrame({"image_id": names, "lsoa_code": "E01", "heading_deg": None, "encoder": encoder})
+
+
+def embeddings(rows):
+    """Embeddings that carry the number of their image."""
+    numbers = rows["image_id"].str[:3].astype(float).to_numpy(np.float32)
+    return np.repeat(numbers[:, None], 512, axis=1)
+
+
+def write(chunks, fingerprint, rows):
+    chunks.write(fingerprint, rows, embeddings(rows))
+
+
+def kept(store):
+    return sorted(path.name for path in store.path("image_embeddings", "camden").parent.glob("chunk-*"))
+
+
+def test_chunks_are_joined_in_the_order_of_the_key_and_removed(store):
+    chunks = store.chunks("image_embeddings", "camden")
+    write(chunks, "later", images(4, 4))
+    write(chunks, "earlier", images(0, 4).iloc[::-1])
+    assert len(kept(store)) == 2
+    assert not store.holds("image_embeddings", "camden")
+    assert chunks.publish() == 8
+    frame, matrix = store.read_embeddings("camden")
+    assert frame["image_id"].tolist() == images(0, 8)["image_id"].tolist()
+    assert matrix[:, 511].tolist() == list(range(8))
+    assert kept(store) == []
+
+
+def test_a_table_joined_from_chunks_is_the_same_as_one_written_at_once(store):
+    chunks = store.chunks("image_embeddings", "camden")
+    write(chunks, "x", images(0, 3))
+    write(chunks, "y", images(3, 3))
+    chunks.publish()
+    whole = images(0, 6)
+    store.write("image_embeddings", whole.assign(embedding=list(embeddings(whole))), "sutton")
+    assert store.content_hash("image_embeddings", "camden") == store.content_hash("image_embeddings", "sutton")
+
+
+def test_a_later_run_goes_on_from_the_chunks_that_are_there(store):
+    write(store.chunks("image_embeddings", "camden"), "first", images(0, 3))
+    chunks = store.chunks("image_embeddings", "camden")
+    assert chunks.holds("first")
+    assert not chunks.holds("second")
+    write(chunks, "second", images(3, 2))
+    assert chunks.publish() == 5
+
+
+def test_chunks_of_other_work_are_not_used_and_do_not_stay(store):
+    write(store.chunks("image_embeddings", "camden"), "by-another-encoder", images(0, 3, encoder="another"))
+    chunks = store.chunks("image_embeddings", "camden")
+    assert not chunks.holds("by-this-encoder")
+    write(chunks, "by-this-encoder", images(0, 3))
+    assert chunks.publish() == 3
+    frame, _ = store.read_embeddings("camden")
+    assert set(frame["encoder"]) == {"one"}
+    assert kept(store) == []
+
+
+def test_chunks_of_another_local_authority_are_left_alone(store):
+    write(store.chunks("image_embeddings", "sutton"), "first", images(0, 3))
+    chunks = store.chunks("image_embeddings", "camden")
+    assert not chunks.holds("first")
+    write(chunks, "first", images(3, 2))
+    chunks.publish()
+    assert store.chunks("image_embeddings", "sutton").holds("first")
+
+
+def test_a_table_without_images_is_published_empty(store):
+    assert store.chunks("image_embeddings", "camden").publish() == 0
+    frame, matrix = store.read_embeddings("camden")
+    assert frame.empty
+    assert matrix.shape == (0, 512)
+
+
+def test_an_image_in_two_chunks_is_refused_and_the_old_rows_stay(store):
+    chunks = store.chunks("image_embeddings", "camden")
+    write(chunks, "x", images(0, 4))
+    chunks.publish()
+    again = store.chunks("image_embeddings", "camden")
+    write(again, "y", images(0, 2))
+    write(again, "z", images(1, 2))
+    with pytest.raises(StoreError, match="hold 1 rows twice"):
+        again.publish()
+    assert len(store.read_embeddings("camden")[0]) == 4
+
+
+def test_a_spoiled_chunk_is_named(store):
+    chunks = store.chunks("image_embeddings", "camden")
+    write(chunks, "first", images(0, 3))
+    path = store.path("image_embeddings", "camden").with_name("chunk-first.duckdb")
+    path.write_text("spoiled " * 500)
+    with pytest.raises(TableUnreadableError, match=r"chunk-first\.duckdb is not a DuckDB table file .*; delete it"):
+        chunks.publish()

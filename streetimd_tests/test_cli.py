@@ -1,0 +1,164 @@
+"""The command line says what it did, and refuses in one sentence with exit status 2."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from streetimd_assets import cli
+from streetimd_assets.settings import Settings
+
+
+@pytest.fixture
+def streetimd(monkeypatch, capsys, tmp_path):
+    """Run the command line in this process; return its exit status and what it wrote."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["streetimd", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        written = capsys.readouterr()
+        return left.value.code, written.out, written.err
+
+    return run
+
+
+def is_one_sentence(said):
+    return said.startswith("streetimd: ") and said.count("\n") == 1 and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("study", "says"),
+    [
+        ("demo", ["6 local authorities, 300 LSOAs", "images: painted", "streetimd-demo/bundled"]),
+        ("england", ["296 local authorities, 33,755 LSOAs", "images: folder", "target: imd_rank"]),
+        ("greater-manchester", ["10 local authorities, 1,702 LSOAs", "10 categories: indoor, single_house"]),
+    ],
+)
+def test_check_says_what_a_bundled_study_would_do(streetimd, study, says):
+    status, out, err = streetimd("check", study)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{study} is valid.")
+    assert [words for words in says if words not in out] == []
+
+
+def test_init_writes_a_study_that_check_finds_valid(streetimd):
+    status, out, _ = streetimd("init", "mine.toml")
+    assert status == 0
+    assert "mine.toml" in out
+    status, out, _ = streetimd("check", "mine.toml")
+    assert status == 0
+    assert "2 local authorities" in out
+
+
+def test_init_never_replaces_a_file(streetimd, tmp_path):
+    (tmp_path / "study.toml").write_text("mine")
+    status, _, err = streetimd("init")
+    assert status == 2
+    assert is_one_sentence(err)
+    assert "study.toml is already there" in err
+    assert (tmp_path / "study.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('name = "mine"\nlocal_authorities = ["Cmden"]', "'imagery' is missing"),
+        (
+            'name = "m"\nlocal_authorities = ["Cmden"]\ncategory_set = "uk-streets"\nimagery.folder = "x"',
+            "local_authorities: 'Cmden' is not one of",
+        ),
+        (
+            'name = "m"\nlocal_authorities = ["Camden"]\ncategory_set = "uk"\nimagery.folder = "x"',
+            'category_set = "uk" is not allowed',
+        ),
+        ("name = ", "is not valid TOML"),
+    ],
+    ids=["no imagery", "an unknown place", "an unknown set", "malformed"],
+)
+@pytest.mark.parametrize("command", ["check", "run", "ui"])
+def test_a_bad_study_is_refused_in_one_sentence_with_status_2(streetimd, tmp_path, command, text, says):
+    (tmp_path / "mine.toml").write_text(text)
+    status, _, err = streetimd(command, "mine.toml")
+    assert status == 2
+    assert is_one_sentence(err), err
+    assert err.startswith("streetimd: mine.toml")
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "nowhere.toml"], "'nowhere.toml' is neither a bundled study"),
+        (["check", "."], "'.' is a folder"),
+        (["init", "no-such-folder/study.toml"], "no-such-folder/study.toml cannot be written"),
+        (
+            ["run", "greater-manchester", "--local-authority", "Camden"],
+            "'Camden' is not one of the study's local authorities",
+        ),
+    ],
+    ids=["no file", "a folder", "no place to write", "another's local authority"],
+)
+def test_what_cannot_be_done_is_refused_in_one_sentence_with_status_2(streetimd, arguments, says):
+    status, _, err = streetimd(*arguments)
+    assert status == 2
+    assert is_one_sentence(err), err
+    assert says in err
+
+
+@pytest.mark.parametrize("command", [["demo"], ["ui", "demo"]])
+def test_a_busy_port_is_refused_before_any_work(streetimd, tmp_path, command):
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        status, _, err = streetimd(*command, "--port", port)
+    assert status == 2
+    assert is_one_sentence(err), err
+    assert f"port {port} is taken" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_shell_sees_one_sentence_and_status_2(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "streetimd_assets.cli", "check", "nowhere.toml"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert is_one_sentence(done.stderr), done.stderr
+    assert done.stdout == ""
+
+
+def test_a_wrong_use_shows_how_it_is_used(streetimd):
+    status, _, err = streetimd("check")
+    assert status == 2
+    assert "Usage: " in err
+    assert "Missing argument" in err
+
+
+def test_help_names_every_command(streetimd):
+    status, out, _ = streetimd("--help")
+    assert status == 0
+    for command in ("demo", "run", "ui", "init", "check"):
+        assert command in out
+
+
+def test_an_empty_variable_counts_as_one_that_is_not_set(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for variable in ("STREETIMD_STUDY", "STREETIMD_DATA", "DAGSTER_HOME"):
+        monkeypatch.setenv(variable, "")
+    settings = Settings.from_environment()
+    assert (settings.study, settings.data_root) == ("demo", tmp_path / "data")
+    assert settings.dagster_home == tmp_path / "data" / "dagster_home"
+
+
+def test_folders_are_absolute_however_they_are_named(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("STREETIMD_DATA", "~/kept")
+    monkeypatch.setenv("DAGSTER_HOME", "runs")
+    settings = Settings.from_environment()
+    assert settings.data_root == tmp_path / "kept"
+    assert settings.dagster_home == tmp_path / "runs"
