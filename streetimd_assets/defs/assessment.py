@@ -12,12 +12,6 @@ from streetimd_assets.plots import contact_sheets
 from streetimd_assets.science import assessment
 from streetimd_assets.store.images import read_image_file
 
-_NOTES = (
-    "Probabilities are softmax shares among the categories offered. They are relative, not calibrated.",
-    "Least decisive images are those with the smallest margin between the first and second category.",
-    "The grid of each category is a random choice among the images predicted as it.",
-)
-
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """The choice of images, and the contact sheets drawn from it."""
@@ -57,7 +51,6 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 read_image,
                 heading=f"{house.study.heading}: {authority.name}",
                 titles=house.study.categories.titles,
-                notes=_NOTES,
             )
             strip = contact_sheets.preview_strip(assessment_images, read_image)
             picture = base64.b64encode(strip).decode()
@@ -67,7 +60,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 page,
                 authority.slug,
                 n_images=assessment_images["image_id"].nunique(),
-                preview=dg.MetadataValue.md(f"![a few of the images](data:image/png;base64,{picture})"),
+                preview=dg.MetadataValue.md(f"![a few of the images](data:image/jpeg;base64,{picture})"),
             )
 
     return [assessment_images, classification_report]

@@ -1,5 +1,7 @@
 """What every asset of a study shares: the study, its folder, its tables and its partitions."""
 
+import atexit
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,3 +66,13 @@ class House:
             return sorted({self.study.authority(name).slug for name in chosen})
         present = set(self.store.local_authorities("lsoa_features"))
         return sorted(present & set(self.study.slugs))
+
+
+@atexit.register
+def _end_quietly() -> None:
+    """Close standard error at the very end of a process that used DuckDB beside torch or LightGBM.
+
+    DuckDB's bindings then print pages about objects those libraries keep alive until the process is
+    gone; nothing is wrong, and nothing of ours is printed so late.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterEventType, RunsFilter
 
+from streetimd_assets.defs.house import House
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import load_study
@@ -48,6 +49,7 @@ def run_study(
     study = load_study(settings.study)
     chosen = [study.authority(name).slug for name in local_authorities or study.slugs]
     prepare_dagster_home(settings)
+    House(study, settings).store.sweep()
     launch = Launch(settings, n_workers, say)
     collected = launch.run("collect", chosen)
     analysed = launch.run("analyse", [None], is_needed=collected > 0)
@@ -66,6 +68,7 @@ class Launch:
     def run(self, job: str, partitions: Sequence[str | None], *, is_needed: bool = False) -> int:
         """Run what is out of date of a job, for each partition; return for how many that was."""
         tag = uuid.uuid4().hex
+        _share_cores(min(self._n_workers, len(partitions)))
         spawning = multiprocessing.get_context("spawn")
         with (
             dg.DagsterInstance.get() as instance,
@@ -115,6 +118,15 @@ class Launch:
         from streetimd_assets.definitions import build_defs
 
         return build_defs(load_study(self._settings.study), self._settings)
+
+
+def _share_cores(n_processes: int) -> None:
+    """Give each process started from here its part of the cores.
+
+    Libraries that start a thread per core in every process make the threads wait for one another.
+    """
+    n_threads = str(max(1, (os.cpu_count() or 1) // n_processes))
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = n_threads
 
 
 def out_of_date(

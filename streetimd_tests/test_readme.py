@@ -1,0 +1,78 @@
+"""The README is the tour: its tables, commands and files are true."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import tomllib
+from typer.testing import CliRunner
+
+from streetimd_assets.cli import app
+from streetimd_assets.defs.jobs import STUDY_WIDE, collected
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.jobs import AFTER_MODELS
+from streetimd_assets.settings import Settings
+from streetimd_assets.study import BUNDLED_STUDIES, load_study
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CODE = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)) + "\n".join(re.findall(r"`([^`\n]+)`", README))
+
+
+def test_the_glossary_is_the_schemas():
+    with_glossary = runpy.run_path(str(ROOT / "docs" / "write_tables.py"))["with_glossary"]
+    assert with_glossary(README) == README, "run: python docs/write_tables.py"
+
+
+def test_the_two_commands_stand_word_for_word():
+    assert "\npip install -e . -c constraints.txt && streetimd demo\n" in README
+    assert '\npip install -e ".[test]" -c constraints.txt && pytest\n' in README
+
+
+def test_every_streetimd_command_named_exists():
+    named = set(re.findall(r"streetimd (demo|[a-z]+)(?= |$)", CODE, flags=re.MULTILINE))
+    offered = {command.callback.__name__ for command in app.registered_commands}
+    assert named <= offered
+    assert {"demo", "init", "check", "run", "ui"} <= named
+
+
+def test_every_option_named_exists():
+    helps = "".join(
+        CliRunner().invoke(app, [command.callback.__name__, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+        for command in app.registered_commands
+    )
+    for option in set(re.findall(r"streetimd [^`\n]*?(--[a-z-]+)", CODE)) | {"--port"}:
+        assert option in helps, option
+
+
+def test_every_asset_is_in_the_table_of_steps_and_no_other():
+    table = README.split("## From seven notebooks to assets")[1].split("## Tables and columns")[0]
+    named = {name for name in re.findall(r"`([a-z_]+)`", table)}
+    house = House(load_study("demo"), Settings("demo", Path("data")))
+    assert named == {*collected(house), *STUDY_WIDE, *AFTER_MODELS}
+
+
+@pytest.mark.parametrize("name", BUNDLED_STUDIES)
+def test_every_bundled_study_is_named(name):
+    assert f"`{name}`" in README
+
+
+def test_every_file_named_is_there():
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / path).exists(), path
+    for path in ("constraints.txt", "docker-compose.yml", "workspace.yaml", "deploy/env.example", "CITATION.cff"):
+        assert path in README
+        assert (ROOT / path).exists(), path
+
+
+def test_the_cpu_install_is_the_version_that_is_constrained():
+    constraints = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    for pin in re.findall(r"torch(?:vision)?==[\d.]+", README):
+        assert pin in constraints
+
+
+def test_the_python_version_is_the_one_required():
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    assert "Python 3.11 or newer" in README
+    assert required.startswith(">=3.11")

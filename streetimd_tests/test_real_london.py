@@ -1,0 +1,179 @@
+"""Real roads, neighbourhoods, index and photographs of London through the whole graph."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from streetimd_tests.conftest import streetimd
+from streetimd_tests.real_data import real_data_folder
+from streetimd_tests.standins import serve_real_data
+
+pytestmark = pytest.mark.real_data
+PLACES = 'local_authorities = ["Camden", "Tower Hamlets"]\ncategory_set = "demo"\n'
+ENCODER = '[encoder]\nmodel = "streetimd-demo"\nweights = "bundled"\n'
+
+
+def geography(addresses) -> str:
+    """Point a study at the stand-ins."""
+    return (
+        f'[geography]\nlsoa_service = "{addresses.lsoa_service}"\nlookup_service = "{addresses.lookup_service}"\n'
+        f'overpass_url = "{addresses.overpass_url}"\n[deprivation]\nurl = "{addresses.deprivation_url}"\n'
+    )
+
+
+@pytest.fixture(scope="module")
+def london(run_variant):
+    """Camden and Tower Hamlets with painted images, at most four points per LSOA."""
+    with serve_real_data(real_data_folder()) as addresses:
+        text = (
+            f'name = "london"\ntitle = "Two boroughs"\n{PLACES}{geography(addresses)}'
+            "[sampling]\nspacing_m = 50\nmax_points_per_lsoa = 4\n"
+            f'[imagery]\nsource = "painted"\n{ENCODER}[modelling]\nn_trees = 50\nn_repeats = 3\nn_permutations = 3\n'
+        )
+        return run_variant(text=text)
+
+
+def test_real_boroughs_run_whole(london):
+    store = london.house.store
+    features = store.read_study_wide("lsoa_features", ["camden", "tower-hamlets"])
+    assert len(features) == 130 + 169
+    assert features["n_points"].max() == 4
+    assert (features["n_points"] > 0).mean() > 0.99
+    ranks = store.read("deprivation_indices", "camden")
+    assert set(ranks["imd_decile"]) == set(range(1, 11))
+    whole = store.read("model_scores").query("fold == 'all' and split == 'random_folds'")
+    best = whole[whole["feature_set"] == "embeddings"]["r2_low"].max()
+    assert best > 0.2
+
+
+def test_every_page_says_that_images_are_painted(london):
+    pages = list((london.house.folder / "pages").rglob("*.html"))
+    assert len(pages) == 5
+    for page in pages:
+        assert "SYNTHETIC IMAGES" in page.read_text(encoding="utf-8")
+
+
+def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
+    """Without the cap: as many points as road length over spacing, within 2%."""
+    import dagster as dg
+
+    from streetimd_assets.definitions import build_defs
+    from streetimd_assets.defs.house import House
+    from streetimd_assets.settings import Settings
+    from streetimd_assets.study import load_study
+
+    with serve_real_data(real_data_folder()) as addresses:
+        path = tmp_path / "dense.toml"
+        path.write_text(
+            f'name = "dense"\n{PLACES}{geography(addresses)}[sampling]\nspacing_m = 50\n'
+            f'[imagery]\nsource = "painted"\n{ENCODER}'
+        )
+        study, settings = load_study(path), Settings(str(path), tmp_path)
+        collect = build_defs(study, settings).resolve_job_def("collect")
+        chosen = ["lsoa_boundaries", "road_segments", "sample_points"]
+        with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+            for slug, expected_m in (("camden", 286_000), ("tower-hamlets", 330_000)):
+                result = collect.execute_in_process(
+                    instance=instance, partition_key=slug, asset_selection=[dg.AssetKey(name) for name in chosen]
+                )
+                metadata = result.asset_materializations_for_node("road_segments")[0].metadata
+                length_m = metadata["road_km_inside"].value * 1000
+                assert length_m == pytest.approx(expected_m, rel=0.01)
+                points = House(study, settings).store.read("sample_points", slug)
+                assert len(points) == pytest.approx(length_m / 50, rel=0.02)
+                if slug == "camden":
+                    assert points["lsoa_code"].nunique() == 130
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """The 50 London photographs and a manifest made from their metadata."""
+    images = real_data_folder() / "images" / "london_mapillary"
+    manifest = tmp_path_factory.mktemp("photographs") / "manifest.csv"
+    with (images / "metadata.csv").open(encoding="utf-8") as rows, manifest.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["image_path", "longitude", "latitude", "heading", "captured_at", "licence", "credit"])
+        for row in csv.DictReader(rows):
+            where = (row["lon"], row["lat"], row["compass_angle"], row["captured_date"])
+            writer.writerow([row["file"], *where, "CC BY-SA 4.0", "Mapillary contributors"])
+    return images, manifest
+
+
+def test_photographs_elsewhere_are_counted_and_those_inside_reach_the_features(run_variant, photographs):
+    images, manifest = photographs
+    with serve_real_data(real_data_folder()) as addresses:
+        path = manifest.with_name("study.toml")
+        path.write_text(
+            f'name = "photographs"\n{PLACES}{geography(addresses)}'
+            f'[imagery]\nsource = "folder"\nfolder = "{images}"\nmanifest = "{manifest}"\n{ENCODER}'
+        )
+        data = manifest.with_name("data")
+        # a handful of photographs is too few for models: what is collected is what is looked at
+        done = streetimd("run", str(path), "--data", str(data), expect=2)
+    assert "are needed" in done.stderr
+    from streetimd_assets.defs.house import House
+    from streetimd_assets.settings import Settings
+    from streetimd_assets.study import load_study
+
+    store = House(load_study(path), Settings(str(path), data)).store
+    truth = pd.read_csv(images / "metadata.csv", dtype=str)
+    inside = set()
+    for slug in ("camden", "tower-hamlets"):
+        panoramas = store.read("panoramas", slug)
+        assert len(panoramas) == 50
+        lsoas = set(store.read("lsoa_boundaries", slug)["lsoa_code"])
+        expected = set(truth[truth["lsoa21_by_point"].isin(lsoas)]["file"].str.removesuffix(".jpg"))
+        ok = panoramas[panoramas["status"].isin(["ok", "duplicate_panorama"])]
+        assert set(ok["point_id"]) == expected
+        no_position = truth["lon"].isna().sum()
+        assert (panoramas["status"] == "failed").sum() == no_position
+        assert (panoramas["status"] == "outside_local_authority").sum() == 50 - len(expected) - no_position
+        features = store.read("lsoa_features", slug)
+        assert features["n_images"].sum() == len(store.read("image_embeddings", slug, ["image_id"]))
+        inside |= expected
+    assert len(inside) == 4
+
+
+def test_every_decodable_photograph_goes_through_the_real_architecture(tmp_path, photographs):
+    """ViT-B-32 from a local checkpoint with random weights: its categories mean nothing, its code path does."""
+    import open_clip_checkpoint
+
+    images, _ = photographs
+    from streetimd_assets.encoders import load_encoder
+    from streetimd_assets.science import classification
+    from streetimd_assets.study import load_category_set
+
+    encoder = load_encoder("ViT-B-32", str(open_clip_checkpoint.random_vit_b_32(tmp_path)), batch_size=16)
+    files = sorted(images.glob("*.jpg"))
+    pictures = [Image.open(path).convert("RGB") for path in files]
+    embeddings = encoder.embed_images(pictures)
+    assert embeddings.shape == (50, 512)
+    assert np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)
+    alone = np.vstack([encoder.embed_images([picture]) for picture in pictures[:3]])
+    assert (np.sum(alone * embeddings[:3], axis=1) > 0.9999).all()
+    categories = load_category_set("uk-streets")
+    words = pd.DataFrame(
+        {
+            "position": range(len(categories.names)),
+            "category": categories.names,
+            "is_reject": [category.is_reject for category in categories.category],
+            "embedding": [
+                classification.average_prompts(encoder.embed_texts(categories.phrases(category)))
+                for category in categories.category
+            ],
+            "logit_scale": encoder.logit_scale,
+            "category_set_hash": categories.content_hash,
+            "encoder": encoder.identity,
+        }
+    )
+    rows = pd.DataFrame(
+        {"image_id": [path.stem for path in files], "lsoa_code": "E01000842", "heading_deg": 0.0, "encoder": encoder.identity}
+    )
+    classified = classification.classify_images(rows, embeddings, words)
+    assert classification.largest_sum_deviation(
+        classified[[f"{name}_probability" for name in categories.names]].to_numpy()
+    ) < 1e-5
+    assert len(classified) == 50
