@@ -12,12 +12,16 @@ START, END = "<!-- tables -->", "<!-- /tables -->"
 def glossary() -> str:
     """Return one folding section per asset group, each table with its columns, types, units and meaning."""
     groups = dict.fromkeys(table.group for table in TABLES.values())
-    return "\n".join(_group(group, [table for table in TABLES.values() if table.group == group]) for group in groups)
+    return "\n".join(
+        _group(group, [table for table in TABLES.values() if table.group == group]) for group in groups
+    )
 
 
 def _group(group: str, tables: list[Table]) -> str:
     names = ", ".join(f"<code>{table.name}</code>" for table in tables)
-    return "\n".join([f"<details><summary><b>{group}</b>: {names}</summary>\n", *map(_table, tables), "</details>\n"])
+    return "\n".join(
+        [f"<details><summary><b>{group}</b>: {names}</summary>\n", *map(_table, tables), "</details>\n"]
+    )
 
 
 def _table(table: Table) -> str:

@@ -27,6 +27,12 @@ class Ran:
         return House(load_study(self.study), Settings(self.study, self.data_root))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that run whole studies, so that two workers end at about the same time."""
+    first = ("test_whole_graph", "test_real_london")
+    items.sort(key=lambda item: not item.path.stem.startswith(first))
+
+
 def streetimd(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, as a user does."""
     done = subprocess.run(

@@ -2,22 +2,23 @@
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
-import tomllib
 from typer.testing import CliRunner
 
 from streetimd_assets.cli import app
-from streetimd_assets.defs.jobs import STUDY_WIDE, collected
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.jobs import AFTER_MODELS
+from streetimd_assets.defs.jobs import AFTER_MODELS, STUDY_WIDE, collected
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import BUNDLED_STUDIES, load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-CODE = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)) + "\n".join(re.findall(r"`([^`\n]+)`", README))
+CODE = "\n".join(re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)) + "\n".join(
+    re.findall(r"`([^`\n]+)`", README)
+)
 
 
 def test_the_glossary_is_the_schemas():
@@ -39,7 +40,9 @@ def test_every_streetimd_command_named_exists():
 
 def test_every_option_named_exists():
     helps = "".join(
-        CliRunner().invoke(app, [command.callback.__name__, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}).output
+        CliRunner()
+        .invoke(app, [command.callback.__name__, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        .output
         for command in app.registered_commands
     )
     for option in set(re.findall(r"streetimd [^`\n]*?(--[a-z-]+)", CODE)) | {"--port"}:
@@ -48,7 +51,7 @@ def test_every_option_named_exists():
 
 def test_every_asset_is_in_the_table_of_steps_and_no_other():
     table = README.split("## From seven notebooks to assets")[1].split("## Tables and columns")[0]
-    named = {name for name in re.findall(r"`([a-z_]+)`", table)}
+    named = set(re.findall(r"`([a-z_]+)`", table))
     house = House(load_study("demo"), Settings("demo", Path("data")))
     assert named == {*collected(house), *STUDY_WIDE, *AFTER_MODELS}
 

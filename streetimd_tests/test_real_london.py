@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from streetimd_tests.conftest import streetimd
+from streetimd_tests.graph import new_instance
 from streetimd_tests.real_data import real_data_folder
 from streetimd_tests.standins import serve_real_data
 
@@ -31,7 +32,8 @@ def london(run_variant):
         text = (
             f'name = "london"\ntitle = "Two boroughs"\n{PLACES}{geography(addresses)}'
             "[sampling]\nspacing_m = 50\nmax_points_per_lsoa = 4\n"
-            f'[imagery]\nsource = "painted"\n{ENCODER}[modelling]\nn_trees = 50\nn_repeats = 3\nn_permutations = 3\n'
+            f'[imagery]\nsource = "painted"\nimage_size_px = 96\n{ENCODER}'
+            "[modelling]\nn_trees = 50\nn_folds = 3\nn_repeats = 2\nn_permutations = 2\n"
         )
         return run_variant(text=text)
 
@@ -74,7 +76,7 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
         study, settings = load_study(path), Settings(str(path), tmp_path)
         collect = build_defs(study, settings).resolve_job_def("collect")
         chosen = ["lsoa_boundaries", "road_segments", "sample_points"]
-        with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
+        with new_instance(tmp_path / "dagster") as instance:
             for slug, expected_m in (("camden", 286_000), ("tower-hamlets", 330_000)):
                 result = collect.execute_in_process(
                     instance=instance, partition_key=slug, asset_selection=[dg.AssetKey(name) for name in chosen]
@@ -139,14 +141,18 @@ def test_photographs_elsewhere_are_counted_and_those_inside_reach_the_features(r
 
 def test_every_decodable_photograph_goes_through_the_real_architecture(tmp_path, photographs):
     """ViT-B-32 from a local checkpoint with random weights: its categories mean nothing, its code path does."""
-    import open_clip_checkpoint
+    import torch
 
-    images, _ = photographs
     from streetimd_assets.encoders import load_encoder
+    from streetimd_assets.encoders.torchvision_shim import import_open_clip
     from streetimd_assets.science import classification
     from streetimd_assets.study import load_category_set
 
-    encoder = load_encoder("ViT-B-32", str(open_clip_checkpoint.random_vit_b_32(tmp_path)), batch_size=16)
+    checkpoint = tmp_path / "random.pt"
+    torch.save(import_open_clip().create_model("ViT-B-32").state_dict(), checkpoint)
+    encoder = load_encoder("ViT-B-32", str(checkpoint), batch_size=16)
+    checkpoint.unlink()
+    images, _ = photographs
     files = sorted(images.glob("*.jpg"))
     pictures = [Image.open(path).convert("RGB") for path in files]
     embeddings = encoder.embed_images(pictures)
@@ -170,10 +176,18 @@ def test_every_decodable_photograph_goes_through_the_real_architecture(tmp_path,
         }
     )
     rows = pd.DataFrame(
-        {"image_id": [path.stem for path in files], "lsoa_code": "E01000842", "heading_deg": 0.0, "encoder": encoder.identity}
+        {
+            "image_id": [path.stem for path in files],
+            "lsoa_code": "E01000842",
+            "heading_deg": 0.0,
+            "encoder": encoder.identity,
+        }
     )
     classified = classification.classify_images(rows, embeddings, words)
-    assert classification.largest_sum_deviation(
-        classified[[f"{name}_probability" for name in categories.names]].to_numpy()
-    ) < 1e-5
+    assert (
+        classification.largest_sum_deviation(
+            classified[[f"{name}_probability" for name in categories.names]].to_numpy()
+        )
+        < 1e-5
+    )
     assert len(classified) == 50

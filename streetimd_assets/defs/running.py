@@ -72,8 +72,8 @@ class Launch:
         spawning = multiprocessing.get_context("spawn")
         with (
             dg.DagsterInstance.get() as instance,
-            # a fresh process per run gives its memory back
-            ProcessPoolExecutor(self._n_workers, mp_context=spawning, max_tasks_per_child=1) as pool,
+            # a fresh process now and then gives its memory back
+            ProcessPoolExecutor(self._n_workers, mp_context=spawning, max_tasks_per_child=8) as pool,
         ):
             runs = []
             for partition in partitions:

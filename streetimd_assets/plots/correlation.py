@@ -110,10 +110,10 @@ def _draw_floor(figure: "go.Figure", noise: pd.DataFrame) -> None:
         line={"color": style.NOISE, "dash": "dash", "width": 1.5}, layer="below",
     )  # fmt: skip
     figure.add_annotation(
-        xref="paper", x=0.775, y=high, xanchor="right", yanchor="bottom", showarrow=False,
+        xref="paper", x=0.02, y=high, xanchor="left", yanchor="bottom", showarrow=False,
         text=f"{FLOOR_NAME}: largest |r| of {style.count(noise['n_dimensions'].max())} random dimensions, "
         f"5–95% of {style.plural(len(noise), 'draw')}",
-        font={"size": 12, "color": style.QUIET_INK}, bgcolor="rgba(255,255,255,0.85)",
+        font={"size": 12, "color": style.QUIET_INK},
     )  # fmt: skip
 
 

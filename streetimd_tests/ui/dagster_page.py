@@ -1,5 +1,6 @@
 """A running Dagster UI and a real browser looking at it; also draws the pictures in ``docs/``."""
 
+import json
 import os
 import shutil
 import signal
@@ -38,7 +39,17 @@ def served_ui(study: str, data_root: Path) -> Iterator[str]:
     """Start ``streetimd ui`` and yield its address once the code location is loaded."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streetimd_assets.cli", "ui", study, "--data", str(data_root), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "streetimd_assets.cli",
+        "ui",
+        study,
+        "--data",
+        str(data_root),
+        "--port",
+        str(port),
+    ]
     log = (data_root / "ui.log").open("w+")
     environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"}
     # its own process group, so that Dagster's children end with it
@@ -56,7 +67,8 @@ def served_ui(study: str, data_root: Path) -> Iterator[str]:
 
 
 def _wait_until_loaded(address: str, server: subprocess.Popen[bytes], log: Any) -> None:
-    query = b'{"query": "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"}'
+    asked = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+    query = json.dumps({"query": asked}).encode()
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
         request = urllib.request.Request(f"{address}/graphql", query, {"Content-Type": "application/json"})

@@ -1,5 +1,7 @@
 import os
+import tempfile
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -178,12 +180,24 @@ def test_an_empty_or_missing_folder_is_one_sentence(folder):
         answers_of(folder / "notes.txt")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
-def test_a_folder_one_may_not_read_is_one_sentence(folder):
-    folder.chmod(0)
-    with pytest.raises(ImageryError, match=r"cannot be read \(PermissionError\)"):
-        answers_of(folder)
-    folder.chmod(0o700)
+@pytest.fixture
+def an_ordinary_user():
+    """Give up root's rights for a while: nothing is forbidden to root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    yield
+    os.seteuid(0)
+
+
+@pytest.mark.usefixtures("an_ordinary_user")
+def test_a_folder_one_may_not_read_is_one_sentence():
+    with tempfile.TemporaryDirectory() as forbidden:
+        Path(forbidden).chmod(0)
+        with pytest.raises(ImageryError, match=r"cannot be read \(PermissionError\)"):
+            answers_of(Path(forbidden))
+        Path(forbidden).chmod(0o700)
 
 
 def test_a_manifest_without_a_column_or_rows_or_a_file_is_one_sentence(folder):
