@@ -13,16 +13,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from streetimd_tests.ui.dagster_page import browser_page, chromium, served_ui
 
 HERE = Path(__file__).parent
-LOCATION = "streetimd_assets.definitions"
 
 
 def draw_ui(data_root: Path) -> None:
     """Draw the asset graph, an asset, its partitions and the schedules."""
     with served_ui("demo", data_root) as address, browser_page(chromium(), width=1500, height=900) as page:
+        _hide_navigation(page, address)
         page.goto(f"{address}/asset-groups")
         page.get_by_text("importance", exact=True).first.wait_for()
-        _expand_all(page)
         _draw(page, "asset-graph")
+        page.set_viewport_size({"width": 1500, "height": 900})
         page.goto(f"{address}/assets/lsoa_features")
         page.get_by_text("n_lsoas_with_images").first.wait_for()
         _draw(page, "asset")
@@ -34,10 +34,11 @@ def draw_ui(data_root: Path) -> None:
         _draw(page, "schedules")
 
 
-def _expand_all(page: Any) -> None:
-    """Open every group of the global lineage and wait until the graph is laid out."""
-    page.keyboard.press("Alt+KeyE")
-    page.wait_for_timeout(6000)
+def _hide_navigation(page: Any, address: str) -> None:
+    """Leave the room to the graph: without the menu, in a window as wide and low as the graph is."""
+    page.set_viewport_size({"width": 1400, "height": 640})
+    page.goto(address)
+    page.get_by_text("Hide navigation").click()
 
 
 def draw_pages(data_root: Path) -> None:

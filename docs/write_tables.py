@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from streetimd_assets.schemas import TABLES, Table
+from streetimd_assets.schemas import TABLES, Column, Table
 
 README = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- tables -->", "<!-- /tables -->"
@@ -28,11 +28,15 @@ def _table(table: Table) -> str:
     kept = "per local authority" if table.is_partitioned else "study-wide"
     key = ", ".join(f"`{column}`" for column in table.key)
     rows = [
-        f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning}{' (or NULL)' if column.nullable else ''} |"
+        f"| `{column.name}` | {column.type} | {column.unit} | {column.meaning}{_or_null(column)} |"
         for column in table.columns
     ]
     head = f"**`{table.name}`**: one row is {table.grain}; {kept}; key {key}.\n"
     return "\n".join([head, "| column | type | unit | meaning |", "|---|---|---|---|", *rows, ""])
+
+
+def _or_null(column: Column) -> str:
+    return " (or NULL)" if column.nullable else ""
 
 
 def with_glossary(text: str) -> str:
