@@ -430,7 +430,7 @@ TABLES: dict[str, Table] = {
                 _STATISTIC,
                 _text("category", "category whose images alone are used", nullable=True),
                 _text("estimator", "ridge, random_forest, lightgbm, svr, or a baseline: mean, coordinates"),
-                _text("split", "repeated_80_20, random_folds, spatial_blocks or leave_one_la_out"),
+                _text("split", "repeated_80_20, random_folds or leave_one_la_out"),
                 _text("fold", "repeat or fold from 0, or the local authority held out, or 'all' together"),
                 _count("n_lsoas", "LSOAs with these features"),
                 _count("n_train", "LSOAs fitted on"),

@@ -5,7 +5,7 @@
 ``STREETIMD_DATA``
     The data root; ``data`` below the current folder if unset.
 ``DAGSTER_HOME``
-    Dagster's own folder; ``dagster_home`` below the data root if unset.
+    Dagster's own folder; ``dagster_home`` in the study's folder if unset.
 """
 
 import os
@@ -32,8 +32,11 @@ class Settings:
         """Folder of one study's tables, images and pages."""
         return self.data_root / name
 
-    @property
-    def dagster_home(self) -> Path:
-        """Dagster's own folder: runs, event logs, schedules' state."""
+    def dagster_home(self, name: str) -> Path:
+        """Dagster's own folder for a study: runs, event logs, schedules' state.
+
+        Studies share the names of assets and local authorities, so each has a folder of its own.
+        """
         # Dagster itself refuses a relative path
-        return Path(os.environ.get("DAGSTER_HOME") or self.data_root / "dagster_home").expanduser().resolve()
+        chosen = os.environ.get("DAGSTER_HOME") or self.study_folder(name) / "dagster_home"
+        return Path(chosen).expanduser().resolve()

@@ -151,7 +151,7 @@ def test_an_empty_variable_counts_as_one_that_is_not_set(monkeypatch, tmp_path):
         monkeypatch.setenv(variable, "")
     settings = Settings.from_environment()
     assert (settings.study, settings.data_root) == ("demo", tmp_path / "data")
-    assert settings.dagster_home == tmp_path / "data" / "dagster_home"
+    assert settings.dagster_home("demo") == tmp_path / "data" / "demo" / "dagster_home"
 
 
 def test_folders_are_absolute_however_they_are_named(monkeypatch, tmp_path):
@@ -161,4 +161,4 @@ def test_folders_are_absolute_however_they_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("DAGSTER_HOME", "runs")
     settings = Settings.from_environment()
     assert settings.data_root == tmp_path / "kept"
-    assert settings.dagster_home == tmp_path / "runs"
+    assert settings.dagster_home("demo") == tmp_path / "runs"

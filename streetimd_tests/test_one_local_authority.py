@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from streetimd_assets.definitions import build_defs
+from streetimd_assets.defs.house import House
 from streetimd_assets.defs.io_managers import TableIOManager
 from streetimd_assets.defs.running import out_of_date
 from streetimd_assets.schemas import TABLES
@@ -89,7 +90,8 @@ def test_a_new_category_re_runs_classification_and_what_follows_only(collected, 
             "category": [category.model_dump() for category in (*categories.category, stop)],
         }
     )
-    stale = out_of_date(build_defs(wider, Settings("demo", collected)), instance, "collect", "farrowby")
+    settings = Settings("demo", collected)
+    stale = out_of_date(build_defs(wider, settings), House(wider, settings), instance, "collect", "farrowby")
     expected = {
         "category_embeddings",
         "category_probabilities",

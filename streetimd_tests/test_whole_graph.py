@@ -59,7 +59,7 @@ def test_the_lsoa_of_every_image_is_the_planted_one(demo):
     planted = everywhere(demo, "planted_scenes", ["image_id", "lsoa_code"])
     joined = images.merge(planted, on="image_id", suffixes=("", "_planted"), validate="one_to_one")
     assert len(joined) == len(images) > 4000
-    assert (joined["lsoa_code"] == joined["lsoa_code_planted"]).mean() > 0.999
+    assert (joined["lsoa_code"] == joined["lsoa_code_planted"]).all()
 
 
 def test_faults_become_rows_with_a_status(demo):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import page_result
-from streetimd_assets.defs.table_asset import OWNER, refusals_in_one_sentence, table_asset
+from streetimd_assets.defs.table_asset import OWNER, refusals_in_one_sentence, stamped, table_asset
 from streetimd_assets.plots import contact_sheets
 from streetimd_assets.science import assessment
 from streetimd_assets.store.images import read_image_file
@@ -17,7 +17,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     """The choice of images, and the contact sheets drawn from it."""
     how = house.study.assessment
 
-    @table_asset(house, code_version=f"1+{how.model_dump_json()}")
+    @table_asset(house, code_version=stamped(1, how))
     def assessment_images(category_probabilities: pd.DataFrame, street_images: pd.DataFrame) -> pd.DataFrame:
         """Images chosen to be looked at: highest scoring, least decisive, and a random grid per category."""
         return assessment.choose_images(

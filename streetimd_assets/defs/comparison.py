@@ -15,6 +15,7 @@ from streetimd_assets.defs.table_asset import (
     declared,
     materialised,
     refusals_in_one_sentence,
+    stamped,
     table_asset,
 )
 from streetimd_assets.science import comparison, geography, local_scores
@@ -37,7 +38,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 name,
                 deps=everywhere(*WAIST, "lsoa_boundaries"),
                 description=_DESCRIPTIONS[name],
-                code_version=f"1+{target}+{how.model_dump_json()}",
+                code_version=stamped(1, target, how),
                 **declared(house, name, frozenset({"scikitlearn", "lightgbm"})),
             )
             for name in TABLES_MADE

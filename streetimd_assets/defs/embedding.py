@@ -8,11 +8,18 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.resources import LazyEncoder
-from streetimd_assets.defs.table_asset import Check, Made, declared, refusals_in_one_sentence, table_asset
+from streetimd_assets.defs.table_asset import (
+    Check,
+    Made,
+    declared,
+    refusals_in_one_sentence,
+    stamped,
+    table_asset,
+)
 from streetimd_assets.encoders.base import Encoder
 from streetimd_assets.science import classification
 from streetimd_assets.store.tables import TableStore
@@ -31,7 +38,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
     @dg.asset(
         **declared(house, "image_embeddings", frozenset({"pytorch"})),
-        code_version=f"1+{house.study.code_stamp}",
+        code_version=stamped(1, choice),
         pool="torch",
         check_specs=[check.spec("image_embeddings") for check in checks],
     )
@@ -65,7 +72,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         kinds=frozenset({"pytorch"}),
-        code_version=f"1+{house.study.code_stamp}+{categories.content_hash}",
+        code_version=stamped(1, choice.model, choice.weights, categories.content_hash),
         pool="torch",
     )
     def category_embeddings(encoder: dg.ResourceParam[LazyEncoder]) -> Made:
@@ -98,7 +105,8 @@ def embed_files(encoder: Encoder, paths: list[Path], batch_size: int) -> npt.NDA
 
 def _picture(path: Path) -> Image.Image:
     with Image.open(path) as picture:
-        return picture.convert("RGB")
+        # a telephone held upright says so in EXIF only
+        return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def _chunks(images: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
@@ -108,8 +116,8 @@ def _chunks(images: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
 
 def _fingerprint(encoder: str, part: pd.DataFrame) -> str:
     """Name a chunk for what it is made from, so that only the same work is taken as done."""
-    text = encoder + "".join(part["image_id"] + part["sha256"])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    rows = part[["image_id", "sha256", "lsoa_code", "heading_deg"]].to_csv(index=False)
+    return hashlib.sha256((encoder + rows).encode()).hexdigest()[:16]
 
 
 def _embedded(store: TableStore, slug: str, model: Encoder, *, n_images: int, n_rows: int) -> dg.MaterializeResult:

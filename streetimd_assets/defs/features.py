@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.science import features
 
 ONE_ROW_PER_LSOA = Check("one_row_per_lsoa", "Materialise lsoa_boundaries and all that follows again.")
@@ -25,7 +25,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
     @table_asset(
         house,
-        code_version=f"1+{least}",
+        code_version=stamped(1, least),
         deps=["image_embeddings"],
         checks=[ONE_ROW_PER_LSOA, MISSING_IS_NULL_NOT_ZERO, MOST_LSOAS_HAVE_IMAGES],
     )

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.science import geography, sampling
 from streetimd_assets.sources import boundaries, deprivation, roads
 from streetimd_assets.synthetic import deprivation as synthetic_deprivation
@@ -26,7 +26,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     place = house.study.geography
     is_synthetic = place.source == "synthetic"
 
-    @table_asset(house, code_version=place.source)
+    stamp = stamped(1, place)
+
+    @table_asset(house, code_version=stamp)
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
         """Outlines of the neighbourhoods (LSOAs) of the local authority, in British National Grid.
 
@@ -44,7 +46,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         return Made(geography.as_table(lsoas), {"area_km2": float(lsoas["area_m2"].sum() / 1e6)})
 
     @table_asset(
-        house, code_version=place.source, pool="overpass", kinds=frozenset({"osm"}), checks=[MOST_LSOAS_HAVE_ROADS]
+        house, code_version=stamp, pool="overpass", kinds=frozenset({"osm"}), checks=[MOST_LSOAS_HAVE_ROADS]
     )
     def road_segments(lsoa_boundaries: pd.DataFrame) -> Made:
         """Streets from OpenStreetMap that touch the local authority, two-way streets once."""
@@ -67,7 +69,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             [MOST_LSOAS_HAVE_ROADS.result(len(without) <= 0.05 * len(lsoas), lsoas_without_roads=without)],
         )
 
-    @table_asset(house, code_version=house.study.deprivation.index, checks=[EVERY_LSOA_IS_RANKED])
+    @table_asset(
+        house,
+        code_version=stamped(1, house.study.deprivation.index, house.study.deprivation.url),
+        checks=[EVERY_LSOA_IS_RANKED],
+    )
     def deprivation_indices(context: dg.AssetExecutionContext, lsoa_boundaries: pd.DataFrame) -> Made:
         """The Index of Multiple Deprivation and its seven domains; rank 1 is the most deprived."""
         authority, codes = house.authority(context), list(lsoa_boundaries["lsoa_code"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from streetimd_assets.schemas import TABLES
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.tables import TableStore
 from streetimd_assets.study import LocalAuthority, Study
@@ -49,6 +50,12 @@ class House:
         """Return the path of an asset's HTML page."""
         folder = self.folder / "pages"
         return folder / asset / f"{local_authority}.html" if local_authority else folder / f"{asset}.html"
+
+    def file_of(self, asset: str, local_authority: str | None = None) -> Path:
+        """Return the file an asset is kept in: a table's, or a page."""
+        if asset in TABLES:
+            return self.store.path(asset, local_authority)
+        return self.page(asset, local_authority)
 
     def covered(self, chosen: Sequence[str] = ()) -> list[str]:
         """Return the local authorities a study-wide asset runs over.

@@ -1,12 +1,13 @@
 """Street images: what there is, what it would take, and the pictures themselves."""
 
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.schemas import PANORAMA_STATUSES
 from streetimd_assets.science import geography, sampling
 from streetimd_assets.science import panoramas as panorama_science
@@ -14,6 +15,7 @@ from streetimd_assets.sources.imagery.base import ImagerySource
 from streetimd_assets.sources.imagery.collecting import collect_images
 from streetimd_assets.sources.imagery.folder import FolderImages
 from streetimd_assets.store.images import ImageStore
+from streetimd_assets.study.model import Imagery
 from streetimd_assets.synthetic.painting import PaintedStreets
 
 HALF_THE_POINTS_HAVE_IMAGERY = Check(
@@ -41,7 +43,7 @@ _N_RANKED = {"iod2025": 33_755, "iod2019": 32_844, "synthetic": 300}
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """Panoramas, the plan for them, and the images."""
     choice = house.study.imagery
-    stamp = f"1+{choice.model_dump_json()}"
+    stamp = imagery_stamp(choice)
     told = ["lsoa_boundaries", "deprivation_indices"] if house.study.has_painted_images else []
 
     @table_asset(
@@ -118,7 +120,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """
         slug = context.partition_key
         kept = ImageStore(house.folder, slug)
-        recorded = kept.recorded()
+        # reading a file of one's own again costs nothing, and it may have been replaced
+        recorded = {} if choice.source == "folder" else kept.recorded()
         usable = panoramas[panoramas["status"] == "ok"]
         images = collect_images(
             usable,
@@ -147,6 +150,16 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         )
 
     return [panoramas, imagery_plan, street_images]
+
+
+def imagery_stamp(choice: Imagery) -> str:
+    """Name all that decides the images; for a folder also the files in it, so that new ones are noticed."""
+    files = []
+    if choice.source == "folder" and choice.folder:
+        named = [Path(choice.manifest)] if choice.manifest else []
+        found = [path for path in [*Path(choice.folder).rglob("*"), *named] if path.is_file()]
+        files = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
+    return stamped(1, choice, files)
 
 
 def imagery_source(house: House, local_authority: str) -> ImagerySource:

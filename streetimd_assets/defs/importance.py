@@ -3,9 +3,10 @@
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs.correlation import WAIST
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.study_wide import Coverage, read_waist
-from streetimd_assets.defs.table_asset import Made, table_asset
+from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
+from streetimd_assets.defs.table_asset import Made, stamped, table_asset
 from streetimd_assets.science import importance
 
 
@@ -14,7 +15,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     how, target = house.study.modelling, house.study.deprivation.target
 
     @table_asset(
-        house, code_version=f"1+{target}+{how.model_dump_json()}", kinds=frozenset({"scikitlearn"})
+        house, deps=everywhere(*WAIST), code_version=stamped(1, target, how), kinds=frozenset({"scikitlearn"})
     )
     def feature_importances(
         context: dg.AssetExecutionContext, config: Coverage, model_scores: pd.DataFrame

@@ -58,7 +58,10 @@ def schedules(house: House) -> list[dg.ScheduleDefinition]:
         cron_schedule="0 3 1 * *",
         execution_timezone="Europe/London",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="On the 1st of the month, collect again each local authority that has features already.",
+        description=(
+            "On the 1st of the month, collect again each local authority that has features already: panoramas "
+            "are asked for anew, images only where they are missing; downloads in data/cache are kept."
+        ),
     )
     def refresh_local_authorities(
         context: dg.ScheduleEvaluationContext,

@@ -55,7 +55,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             page = report.study_report_page(
                 tables, heading=house.study.heading, provenance=provenance(house, slugs), titles=titles
             )
-            return page_result(house, "study_report", page, n_local_authorities=len(slugs))
+            return page_result(house, "study_report", page, local_authorities=slugs)
 
     @dg.asset(
         group_name="comparison",
@@ -63,7 +63,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         kinds={"html"},
         partitions_def=house.partitions,
         code_version="1",
-        deps=["lsoa_predictions", "model_scores", "classification_report", *PER_AUTHORITY],
+        deps=["lsoa_predictions", "model_scores", "category_embeddings", "classification_report", *PER_AUTHORITY],
     )
     def local_authority_report(
         context: dg.AssetExecutionContext, local_authority_scores: pd.DataFrame

@@ -1,15 +1,19 @@
 """Run a whole study through Dagster from a terminal, telling what is done as it is done."""
 
+import hashlib
 import multiprocessing
 import os
 import shutil
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from dagster import AssetRecordsFilter, DagsterEventType, RunsFilter
@@ -17,19 +21,22 @@ from dagster import AssetRecordsFilter, DagsterEventType, RunsFilter
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings
+from streetimd_assets.store.files import room_needed_for
 from streetimd_assets.study import load_study
 
 LAUNCH_TAG = "streetimd/launch"
+PROCESS_TAG = "streetimd/process"
 Say = Callable[[str], None]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Create Dagster's folder with our settings if it is not there, and name it to Dagster."""
-    home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        with as_file(files("streetimd_assets.defs") / "dagster.yaml") as ours:
-            shutil.copyfile(ours, home / "dagster.yaml")
+    """Create the study's Dagster folder with our settings if it is not there, and name it to Dagster."""
+    home = settings.dagster_home(load_study(settings.study).name)
+    with room_needed_for(home / "dagster.yaml"):
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            with as_file(files("streetimd_assets.defs") / "dagster.yaml") as ours:
+                shutil.copyfile(ours, home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
 
@@ -50,10 +57,12 @@ def run_study(
     chosen = [study.authority(name).slug for name in local_authorities or study.slugs]
     prepare_dagster_home(settings)
     House(study, settings).store.sweep()
+    with dg.DagsterInstance.get() as instance:
+        end_dead_runs(instance)
     launch = Launch(settings, n_workers, say)
-    collected = launch.run("collect", chosen)
-    analysed = launch.run("analyse", [None], is_needed=collected > 0)
-    launch.run("report_local_authority", chosen, is_needed=analysed > 0)
+    launch.run("collect", chosen)
+    launch.run("analyse", [None])
+    launch.run("report_local_authority", chosen)
 
 
 class Launch:
@@ -65,8 +74,14 @@ class Launch:
         self._say = say
         self._started = time.monotonic()
 
-    def run(self, job: str, partitions: Sequence[str | None], *, is_needed: bool = False) -> int:
-        """Run what is out of date of a job, for each partition; return for how many that was."""
+    def run(self, job: str, partitions: Sequence[str | None]) -> None:
+        """Run what is out of date of a job, for each partition.
+
+        Raises
+        ------
+        StreetIMDError
+            If a run fails, or its process is killed.
+        """
         tag = uuid.uuid4().hex
         _share_cores(min(self._n_workers, len(partitions)))
         spawning = multiprocessing.get_context("spawn")
@@ -77,13 +92,21 @@ class Launch:
         ):
             runs = []
             for partition in partitions:
-                keys = out_of_date(self._definitions, instance, job, partition, all_of_it=is_needed)
+                keys = out_of_date(self._definitions, self._house, instance, job, partition)
                 if keys:
                     runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag))
                 else:
                     self._tell(job, partition, "is there already and is used again")
-            self._follow(instance, tag, runs)
-        return len(runs)
+            try:
+                self._follow(instance, tag, runs)
+            except BrokenProcessPool:
+                raise StreetIMDError(
+                    f"a process of job {job} was killed, most likely because memory ran out; "
+                    "run it again with --workers 1, and it goes on where it was"
+                ) from None
+            finally:
+                # whoever stops a study does not want the next local authority to begin
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _follow(self, instance: dg.DagsterInstance, tag: str, runs: list[Future[None]]) -> None:
         """Tell each materialisation as it is recorded, until every run has ended."""
@@ -114,10 +137,14 @@ class Launch:
         self._say(f"{seconds:5.0f} s  {partition or 'whole study':<20} {what:<24} {said}")
 
     @cached_property
+    def _house(self) -> House:
+        return House(load_study(self._settings.study), self._settings)
+
+    @cached_property
     def _definitions(self) -> dg.Definitions:
         from streetimd_assets.definitions import build_defs
 
-        return build_defs(load_study(self._settings.study), self._settings)
+        return build_defs(self._house.study, self._settings)
 
 
 def _share_cores(n_processes: int) -> None:
@@ -129,42 +156,106 @@ def _share_cores(n_processes: int) -> None:
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = n_threads
 
 
+def end_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs whose process is gone as failed and give their pool slots back; return how many.
+
+    A killed process cannot do so itself, and the next run would wait for its slot for ever.
+    """
+    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    runs = instance.get_runs(RunsFilter(statuses=unfinished))
+    dead = [run for run in runs if _is_dead(run.tags.get(PROCESS_TAG))]
+    for run in dead:
+        instance.report_run_failed(run, "its process was killed")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(dead)
+
+
+def _is_dead(process: str | None) -> bool:
+    host, _, number = (process or "").partition(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
 def out_of_date(
-    definitions: dg.Definitions,
-    instance: dg.DagsterInstance,
-    job: str,
-    partition: str | None,
-    *,
-    all_of_it: bool = False,
+    definitions: dg.Definitions, house: House, instance: dg.DagsterInstance, job: str, partition: str | None
 ) -> list[str]:
     """Return the assets of a job that must be made again, and all of the job that follows from them.
 
-    An asset is out of date if its file is gone, or if it was last made by other code or other choices.
+    An asset is out of date if its file is gone, if it was last made by other code or other choices,
+    if a check stopped it, or if what it was made from has changed since.
     """
     graph = definitions.resolve_asset_graph()
     ours = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+    latest = Materialisations(graph, instance, partition)
     stale: set[dg.AssetKey] = set()
     for key in graph.toposorted_asset_keys:
         if key not in ours:
             continue
         node = graph.get(key)
-        made_by = _latest_code_version(instance, key, partition if node.is_partitioned else None)
-        if all_of_it or made_by != node.code_version or node.parent_keys & stale:
+        slug = partition if node.is_partitioned else None
+        if (
+            node.parent_keys & stale
+            or not house.file_of(key.to_user_string(), slug).exists()
+            or latest.code_version(key) != node.code_version
+            or latest.was_stopped(key)
+            or any(latest.is_older(key, parent) for parent in node.parent_keys)
+        ):
             # tables made in one step are made again together
             stale |= node.execution_set_asset_keys
     return sorted(key.to_user_string() for key in stale)
 
 
-def _latest_code_version(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None) -> str | None:
-    """Return the code version of the last materialisation, if its file is still there."""
-    chosen = AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-    for record in instance.fetch_materializations(chosen, limit=1).records:
-        made = record.asset_materialization
-        path = made.metadata.get("path") if made else None
-        if made is None or path is None or not Path(str(path.value)).exists():
-            return None
-        return (made.tags or {}).get("dagster/code_version")
-    return None
+class Materialisations:
+    """The latest materialisation of each asset, for one local authority where it has partitions."""
+
+    def __init__(self, graph: Any, instance: dg.DagsterInstance, partition: str | None) -> None:
+        self._graph = graph
+        self._instance = instance
+        self._partition = partition
+        self._found: dict[dg.AssetKey, Any] = {}
+
+    def code_version(self, key: dg.AssetKey) -> str | None:
+        """Return the code version that made the asset, or None if nothing did."""
+        return self._tag(key, "dagster/code_version")
+
+    def was_stopped(self, key: dg.AssetKey) -> bool:
+        """Return True if the step failed after it had written: a blocking check was not met."""
+        record = self._latest(key)
+        if record is None:
+            return False
+        steps = self._instance.get_run_step_stats(record.run_id, [record.event_log_entry.step_key])
+        return any(step.status is not None and step.status.value == "FAILURE" for step in steps)
+
+    def is_older(self, key: dg.AssetKey, parent: dg.AssetKey) -> bool:
+        """Return True if the parent's content has changed since the asset was made from it."""
+        mine, its = self._latest(key), self._latest(parent)
+        if mine is None or its is None:
+            return mine is None
+        if self._graph.get(parent).is_partitioned and not self._graph.get(key).is_partitioned:
+            # study-wide from many parts: whichever part is newest decides
+            return its.timestamp > mine.timestamp
+        used = self._tag(key, f"dagster/input_data_version/{parent.to_user_string()}")
+        now = self._tag(parent, "dagster/data_version") or ""
+        # of an input with partitions, Dagster records the hash of their versions put together
+        return used not in {now, hashlib.sha256(now.encode()).hexdigest()}
+
+    def _tag(self, key: dg.AssetKey, name: str) -> str | None:
+        record = self._latest(key)
+        return (record.asset_materialization.tags or {}).get(name) if record else None
+
+    def _latest(self, key: dg.AssetKey) -> Any:
+        if key not in self._found:
+            partitions = [self._partition] if self._partition and self._graph.get(key).is_partitioned else None
+            chosen = AssetRecordsFilter(asset_key=key, asset_partitions=partitions)
+            self._found[key] = next(iter(self._instance.fetch_materializations(chosen, limit=1).records), None)
+        return self._found[key]
 
 
 def _execute(settings: Settings, job: str, partition: str | None, assets: list[str], tag: str) -> None:
@@ -177,7 +268,7 @@ def _execute(settings: Settings, job: str, partition: str | None, assets: list[s
             instance=instance,
             partition_key=partition,
             asset_selection=[dg.AssetKey(name) for name in assets],
-            tags={LAUNCH_TAG: tag},
+            tags={LAUNCH_TAG: tag, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
             raise_on_error=False,
             # the terminal shows progress; the whole log is in the user interface
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.science import geography, sampling
 
 POINTS_LIE_ON_ROADS = Check("points_lie_on_roads", "Materialise road_segments and sample_points again together.")
@@ -19,7 +19,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
     @table_asset(
         house,
-        code_version=f"1+{how.model_dump_json()}",
+        code_version=stamped(1, how),
         checks=[POINTS_LIE_ON_ROADS, POINTS_KEEP_THEIR_DISTANCE],
     )
     def sample_points(road_segments: pd.DataFrame, lsoa_boundaries: pd.DataFrame) -> Made:

@@ -1,5 +1,6 @@
 """Read what study-wide assets run over, and say which local authorities that is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +65,8 @@ class Waist:
         }
 
 
-def read_waist(house: House, chosen: list[str]) -> Waist:
-    """Join features and deprivation on the LSOA's code.
+def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = None) -> Waist:
+    """Join features, or some of their columns, and deprivation on the LSOA's code.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def read_waist(house: House, chosen: list[str]) -> Waist:
         raise TableMissingError(
             "no local authority has lsoa_features yet; materialise it for one or more of them first"
         )
-    features = house.store.read_study_wide("lsoa_features", slugs)
+    features = house.store.read_study_wide("lsoa_features", slugs, columns)
     feature_science.require_one_vintage(features)
     deprivation = house.store.read_study_wide("deprivation_indices", slugs)
     enough = features["n_images_kept"] >= house.study.modelling.min_images_per_lsoa

@@ -6,13 +6,17 @@ count, data version) comes from ``schemas.py``, once.
 """
 
 import functools
+import hashlib
 import inspect
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 import pandas as pd
+from pydantic import BaseModel
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import StreetIMDError
@@ -42,7 +46,7 @@ class Check:
             passed=bool(is_true),
             severity=dg.AssetCheckSeverity.ERROR if self.is_blocking else dg.AssetCheckSeverity.WARN,
             description=None if is_true else self.remedy,
-            metadata=measured,
+            metadata=finite(measured),
         )
 
 
@@ -104,10 +108,24 @@ def materialised(house: House, name: str, made: Made, **value: Any) -> dg.Materi
     return dg.MaterializeResult(
         asset_key=name,
         **value,
-        metadata={"dagster/row_count": len(made.table), **made.figures},
+        metadata={"dagster/row_count": len(made.table), **finite(made.figures)},
         data_version=dg.DataVersion(house.store.frame_hash(name, made.table)),
         check_results=list(made.checks),
     )
+
+
+def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace numbers that are not known, which the UI cannot show, by words."""
+    return {
+        name: "not known" if isinstance(figure, float) and not math.isfinite(figure) else figure
+        for name, figure in figures.items()
+    }
+
+
+def stamped(version: int, *choices: object) -> str:
+    """Return a code version: our own number, and a hash of the study's choices that decide the result."""
+    content = [choice.model_dump_json() if isinstance(choice, BaseModel) else choice for choice in choices]
+    return f"{version}+{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}"
 
 
 class refusals_in_one_sentence:
@@ -119,6 +137,10 @@ class refusals_in_one_sentence:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, StreetIMDError):
             raise dg.Failure(description=str(error), allow_retries=False) from error
+        if isinstance(error, OSError):
+            said = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
+            remedy = "see that the disk has room and that the place may be used, and materialise again"
+            raise dg.Failure(description=f"{said}; {remedy}", allow_retries=False) from error
 
 
 def _hide_return_type(make: Callable[..., Any], function: Callable[..., Any]) -> None:

@@ -4,7 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.imagery import painted_streets
+from streetimd_assets.defs.imagery import imagery_stamp, painted_streets
 from streetimd_assets.defs.table_asset import table_asset
 
 
@@ -12,7 +12,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     """The planted truth; none where photographs are real."""
     if not house.study.has_painted_images:
         return []
-    stamp = f"1+{house.study.imagery.model_dump_json()}"
+    stamp = imagery_stamp(house.study.imagery)
 
     @table_asset(house, code_version=stamp, deps=["lsoa_boundaries", "deprivation_indices"])
     def planted_lsoas(context: dg.AssetExecutionContext) -> pd.DataFrame:

@@ -134,8 +134,8 @@ class Imagery(_Section):
     @field_validator("headings_deg")
     @classmethod
     def _headings_differ(cls, headings: tuple[float, ...]) -> tuple[float, ...]:
-        if len(set(headings)) != len(headings):
-            raise ValueError("each heading must be named once")
+        if len({round(heading) % 360 for heading in headings}) != len(headings):
+            raise ValueError("headings must differ by a whole degree")
         return headings
 
     @model_validator(mode="after")
@@ -238,6 +238,11 @@ class Study(_Section):
             raise ValueError(
                 "deprivation.index 'iod2019' is on LSOAs of 2011 and geography.lsoa_service is not; "
                 "name a service of 2011 boundaries, or use 'iod2025'"
+            )
+        if self.deprivation.index == "iod2025" and "2011" in self.geography.lsoa_service:
+            raise ValueError(
+                "deprivation.index 'iod2025' is on LSOAs of 2021 and geography.lsoa_service is of 2011; "
+                "name a service of 2021 boundaries, or use 'iod2019'"
             )
         _ = (self.categories, self.authorities)
         return self

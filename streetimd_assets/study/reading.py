@@ -11,6 +11,14 @@ from pydantic import ValidationError
 from streetimd_assets.errors import StudyError, UnknownLocalAuthorityError
 from streetimd_assets.study.model import Study
 
+# pydantic speaks of Python's types, a study's author of TOML's
+_IN_TOML = {
+    "tuple_type": 'it must be a list, such as ["Camden", "Tower Hamlets"]',
+    "model_type": "it must be a section, a line in [brackets] with its fields below",
+    "too_short": "the list must not be empty",
+    "string_type": 'it must be text in "quotes"',
+    "bool_parsing": "it must be true or false",
+}
 BUNDLED_STUDIES = ("demo", "england", "greater-manchester")
 
 
@@ -66,7 +74,7 @@ def _sentence(origin: str, error: ValidationError) -> str:
     first, *others = error.errors(include_url=False)
     field = ".".join(str(part) for part in first["loc"])
     problem = first["msg"].removeprefix("Value error, ")
-    problem = problem[0].lower() + problem[1:]
+    problem = _IN_TOML.get(first["type"]) or problem[0].lower() + problem[1:]
     if first["type"] == "extra_forbidden":
         allowed = ", ".join(_fields_at(first["loc"][:-1]))
         said = f"{origin}: '{field}' is not a field of a study; allowed here are {allowed}"

@@ -63,7 +63,7 @@ BAD = {
     "a wrong type": (VALID + '[sampling]\nspacing_m = "wide"', ['sampling.spacing_m = "wide"', "number"]),
     "a number for a list": (
         VALID.replace('["Camden"]', "7"),
-        ["local_authorities = 7", "tuple"],
+        ["local_authorities = 7", "must be a list"],
     ),
     "a number out of range": (VALID + "[sampling]\nspacing_m = 1", ["sampling.spacing_m = 1 ", "greater", " 5"]),
     "a word that is not offered": (
@@ -74,7 +74,7 @@ BAD = {
         VALID + '[deprivation]\ntarget = "wealth"',
         ['deprivation.target = "wealth"', "imd_rank", "income_score"],
     ),
-    "a heading twice": (VALID + "headings_deg = [0, 0]", ["imagery.headings_deg = [0, 0]", "once"]),
+    "a heading twice": (VALID + "headings_deg = [0, 0]", ["imagery.headings_deg = [0, 0]", "differ"]),
     "a heading past the circle": (
         VALID + "headings_deg = [360]",
         ["imagery.headings_deg.0 = 360", "less than 360"],
@@ -85,7 +85,7 @@ BAD = {
     ),
     "a bad name": (VALID.replace('"mine"', '"My Study"'), ['name = "My Study"', "pattern"]),
     "no name": (VALID.replace('name = "mine"', ""), ["'name' is missing"]),
-    "no place": (VALID.replace('["Camden"]', "[]"), ["local_authorities = []", "at least 1"]),
+    "no place": (VALID.replace('["Camden"]', "[]"), ["local_authorities = []", "must not be empty"]),
     "an unknown category set": (
         VALID.replace("uk-streets", "uk-street"),
         ['category_set = "uk-street"', "uk-streets", "[[category]]"],
@@ -105,7 +105,7 @@ BAD = {
         ['category.1.name = "Green park"', "lower-case letters"],
     ),
     "a category name that is taken": (OWN.replace('name = "park"', 'name = "images"'), ["category", "n_images"]),
-    "a category without prompts": (OWN.replace('["park"]', "[]"), ["category.1.prompts = []", "at least 1"]),
+    "a category without prompts": (OWN.replace('["park"]', "[]"), ["category.1.prompts = []", "must not be empty"]),
     "only rejects": (
         OWN.replace("prompts", "is_reject = true\nprompts"),
         ["category = [", "at least one category must not be a reject"],
