@@ -113,8 +113,9 @@ def test_lsoa_codes_of_2011_and_2021_are_never_joined_silently(study_of, address
     study = study.model_copy(update={"deprivation": of_2019})
     study.__dict__["authorities"] = (WEST,)
     said = failure_sentence(collect(study, tmp_path, "west", instance, assets=UP_TO_INDEX))
-    assert "2011" in said
-    assert not store_of(study, tmp_path).holds("deprivation_indices", "west")
+    assert "has no field LSOA11CD, only" in said
+    assert "iod2019 on those of 2011" in said
+    assert not store_of(study, tmp_path).holds("lsoa_boundaries", "west")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     place = house.study.geography
     is_synthetic = place.source == "synthetic"
 
-    stamp = stamped(1, place)
+    stamp = stamped(1, place, house.study.deprivation.index)
 
     @table_asset(house, code_version=stamp)
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
@@ -40,7 +40,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             lsoas = lsoas[lsoas["lad_code"] == authority.lad_code]
         else:
             lsoas = boundaries.fetch_lsoa_boundaries(
-                authority, lsoa_service=place.lsoa_service, lookup_service=place.lookup_service
+                authority,
+                lsoa_service=place.lsoa_service,
+                lookup_service=place.lookup_service,
+                lsoa_year=2011 if house.study.deprivation.index == "iod2019" else 2021,
             )
         lsoas = lsoas.assign(area_m2=lsoas.area)
         return Made(geography.as_table(lsoas), {"area_km2": float(lsoas["area_m2"].sum() / 1e6)})

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 # codes per request, so that an address stays below the 2,000 characters every server takes
 CODES_PER_REQUEST = 75
-_REMEDY = "check geography.lsoa_service and geography.lookup_service in the study"
+_REMEDY = (
+    "check geography.lsoa_service and geography.lookup_service in the study: iod2025 is on LSOAs of 2021, "
+    "iod2019 on those of 2011"
+)
 
 
 def fetch_lsoa_boundaries(
-    authority: LocalAuthority, *, lsoa_service: str, lookup_service: str
+    authority: LocalAuthority, *, lsoa_service: str, lookup_service: str, lsoa_year: int | None = None
 ) -> "gpd.GeoDataFrame":
     """Fetch the boundaries of one local authority's LSOAs.
 
@@ -37,6 +40,9 @@ def fetch_lsoa_boundaries(
         Address of the ArcGIS feature service with the boundaries; fields ``LSOA??CD``, ``LSOA??NM``.
     lookup_service
         Address of the ArcGIS table with fields ``LSOA??CD`` and ``LAD??CD``.
+    lsoa_year
+        Census whose LSOAs both must have, 2011 or 2021: many codes are the same in both, so only the
+        fields' names tell them apart. None takes either.
 
     Returns
     -------
@@ -49,8 +55,9 @@ def fetch_lsoa_boundaries(
     BoundaryError
         If a service does not answer, refuses, or lacks the local authority or one of its LSOAs.
     """
-    codes = _lsoa_codes(authority, lookup_service)
-    features = _lsoa_features(codes, lsoa_service)
+    census = r"\d\d" if lsoa_year is None else f"{lsoa_year % 100}"
+    codes = _lsoa_codes(authority, lookup_service, census)
+    features = _lsoa_features(codes, lsoa_service, census)
     missing = [code for code in codes if code not in features]
     if missing:
         raise BoundaryError(
@@ -60,9 +67,9 @@ def fetch_lsoa_boundaries(
     return _as_lsoas(features, authority)
 
 
-def _lsoa_codes(authority: LocalAuthority, service: str) -> list[str]:
+def _lsoa_codes(authority: LocalAuthority, service: str, census: str) -> list[str]:
     """Codes of the LSOAs that the look-up places in the local authority, sorted."""
-    lsoa, lad = _find_fields(service, (r"LSOA\d\dCD", r"LAD\d\dCD"))
+    lsoa, lad = _find_fields(service, (rf"LSOA{census}CD", r"LAD\d\dCD"))
     query = {
         "where": f"{lad}='{authority.lad_code}'",
         "outFields": lsoa,
@@ -80,9 +87,9 @@ def _lsoa_codes(authority: LocalAuthority, service: str) -> list[str]:
     return sorted(codes)
 
 
-def _lsoa_features(codes: Sequence[str], service: str) -> dict[str, tuple[str, dict[str, Any]]]:
+def _lsoa_features(codes: Sequence[str], service: str, census: str) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name and GeoJSON outline of each LSOA by its code, longitude and latitude."""
-    code, name = _find_fields(service, (r"LSOA\d\dCD", r"LSOA\d\dNM"))
+    code, name = _find_fields(service, (rf"LSOA{census}CD", rf"LSOA{census}NM"))
     features = {}
     for start in range(0, len(codes), CODES_PER_REQUEST):
         among = ",".join(f"'{each}'" for each in codes[start : start + CODES_PER_REQUEST])
