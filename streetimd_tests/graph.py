@@ -47,6 +47,12 @@ def collect(study, folder, slug, instance, *, assets=None, **overrides):
     )
 
 
+def analyse(study, folder, instance):
+    """Run job analyse over what has been collected."""
+    definitions = build_defs(study, Settings("demo", folder))
+    return definitions.resolve_job_def("analyse").execute_in_process(instance=instance, raise_on_error=False)
+
+
 def failure_sentence(result) -> str:
     """Return what the UI shows of the first failed step: the words of its failure."""
     assert not result.success

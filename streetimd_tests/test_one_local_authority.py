@@ -12,6 +12,7 @@ from streetimd_assets.defs.running import out_of_date
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.settings import Settings
 from streetimd_tests.graph import (
+    analyse,
     collect,
     failure_sentence,
     hashes,
@@ -131,3 +132,19 @@ def test_without_faults_every_point_has_imagery_and_every_image_is_good(collecte
     store = store_of(study, collected)
     assert set(store.read("panoramas", "farrowby")["status"]) == {"ok"}
     assert set(store.read("street_images", "farrowby")["status"]) == {"ok"}
+
+
+def test_the_analysis_of_the_same_features_gives_the_same_tables(collected):
+    study = tiny_study()
+    few = study.modelling.model_copy(update={"n_repeats": 2, "n_folds": 3, "n_trees": 20, "n_permutations": 2})
+    study = study.model_copy(update={"modelling": few})
+    made = []
+    for number in range(2):
+        with new_instance(collected / f"analysis-{number}") as instance:
+            assert analyse(study, collected, instance).success
+        store = store_of(study, collected)
+        tables = [name for name, table in TABLES.items() if not table.is_partitioned and name != "fitted_models"]
+        fitted = store.read("fitted_models", columns=[*store.table("fitted_models").column_names[:-1]])
+        made.append({name: store.content_hash(name) for name in tables} | {"fitted_models": fitted.to_csv()})
+    assert made[0] == made[1]
+    assert len(made[0]) == 8

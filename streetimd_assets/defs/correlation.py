@@ -9,7 +9,7 @@ from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, MEASURES
 from streetimd_assets.science import correlation
 
 # of all embeddings of an LSOA, only the mean over its images
-LIGHT = ("lsoa_code", "n_images_kept", "mean_embedding", "category_set_hash", "encoder")
+LIGHT = ("lsoa_code", "lad_code", "n_images_kept", "mean_embedding", "category_set_hash", "encoder")
 WAIST = ("lsoa_features", "deprivation_indices")
 
 

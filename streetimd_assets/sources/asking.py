@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from streetimd_assets import __version__
 from streetimd_assets.errors import SourceError
 
-USER_AGENT = f"StreetIMD/{__version__} (+https://github.com/streetimd/streetimd)"
+USER_AGENT = f"StreetIMD/{__version__}"
 BUSY_STATUSES = frozenset({408, 429, 500, 502, 503, 504})
 WAITS_S = (0.5, 2.0, 8.0)
 LONGEST_WAIT_S = 60.0
