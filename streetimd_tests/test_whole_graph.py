@@ -202,13 +202,23 @@ def test_study_wide_assets_run_over_the_local_authorities_listed(demo, instance)
 
 @pytest.mark.parametrize("schedule", ["refresh_local_authorities", "analyse_study"])
 def test_schedules_are_off_and_ask_for_what_is_there(demo, tmp_path, instance, schedule):
-    empty = build_defs(demo.house.study, Settings("demo", tmp_path)).get_schedule_def(schedule)
-    assert empty.default_status == dg.DefaultScheduleStatus.STOPPED
     first_of_march = pd.Timestamp("2026-03-01 03:00", tz="Europe/London").to_pydatetime()
-    context = dg.build_schedule_context(instance=instance, scheduled_execution_time=first_of_march)
-    assert empty.evaluate_tick(context).run_requests == []
-    full = build_defs(demo.house.study, demo.house.settings).get_schedule_def(schedule)
-    requests = full.evaluate_tick(context).run_requests
+
+    def tick(settings):
+        definitions = build_defs(demo.house.study, settings)
+        context = dg.build_schedule_context(
+            instance=instance,
+            scheduled_execution_time=first_of_march,
+            repository_def=definitions.get_repository_def(),
+        )
+        chosen = definitions.resolve_schedule_def(schedule)
+        assert chosen.default_status == dg.DefaultScheduleStatus.STOPPED
+        return chosen.evaluate_tick(context)
+
+    nothing_yet = tick(Settings("demo", tmp_path))
+    assert nothing_yet.run_requests == []
+    assert "first" in nothing_yet.skip_message
+    requests = tick(demo.house.settings).run_requests
     if schedule == "analyse_study":
         assert len(requests) == 1
     else:
