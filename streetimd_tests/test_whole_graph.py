@@ -181,13 +181,18 @@ def test_null_world_gives_nothing(run_variant):
         ("max_points_per_lsoa = 5", "max_points_per_lsoa = 1"),
         ('source = "painted"', 'source = "painted"\nimage_size_px = 96'),
         ('["all"]', '["Alderwick", "Brackenholt", "Corvendale", "Dunmere"]'),
-        ("n_trees = 100", "n_trees = 50\nn_folds = 4\nn_repeats = 2\nn_permutations = 2"),
+        ("n_trees = 100", "n_trees = 50\nn_folds = 4\nn_permutations = 2"),
     )
     whole = null.house.store.read("model_scores").query("fold == 'all' and experiment == 'tuned'")
     imagery = whole[whole["feature_set"].isin(["embeddings", "percentages", "both"])]
     assert len(imagery) >= 8
     assert (imagery["r2_low"] <= 0).all()
     assert (imagery["r2"] <= 0.03).all(), imagery[["model_id", "r2"]]
+    forests = null.house.store.read("model_scores").query("fold == 'all' and experiment == 'forest_80_20'")
+    forests = forests[forests["category"].isna()]
+    assert len(forests) == 7
+    assert (forests["r2"] <= 0.03).all()
+    assert ((forests["r2_low"] <= 0) & (forests["r2_high"] >= 0)).all()
     # what matters beside zero: no interval lies above that of the mean, which has seen no image
     for split, here in imagery.groupby("split"):
         constant = whole[(whole["estimator"] == "mean") & (whole["split"] == split)].iloc[0]
