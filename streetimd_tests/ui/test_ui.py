@@ -35,7 +35,8 @@ def test_the_graph_shows_every_group_and_its_assets(page, address):
 def test_one_partition_is_materialised_by_clicking_and_its_metadata_read(page, address):
     page.goto(f"{address}/assets/lsoa_boundaries")
     page.get_by_role("button", name="Materialize").first.click()
-    dialog = page.get_by_role("dialog")
+    # the list of partitions is a dialog of its own for a moment
+    dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize")
     dialog.get_by_text("Select a partition or create one").click()
     page.keyboard.type("farrowby")
     page.locator("li", has_text="farrowby").first.click()
