@@ -10,6 +10,8 @@
     │   ├── RoadError         OpenStreetMap roads
     │   ├── DeprivationError  the Index of Multiple Deprivation
     │   └── ImageryError      street images, their folder or provider
+    │       ├── TermsError    the provider's terms are not accepted, or a key is missing
+    │       └── BudgetError   a paid provider without a budget, or a limit that is reached
     ├── EncoderError          CLIP models and their weights
     ├── StoreError            tables and image files on disk
     │   ├── TableMissingError
@@ -53,6 +55,14 @@ class DeprivationError(SourceError):
 
 class ImageryError(SourceError):
     """Street images could not be had."""
+
+
+class TermsError(ImageryError):
+    """A provider may not be asked: its terms are not accepted, or its key is missing."""
+
+
+class BudgetError(ImageryError):
+    """A paid provider has no budget, or a limit of it is reached."""
 
 
 class EncoderError(StreetIMDError):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 EMBEDDING_DIMENSIONS = 512
 EMBEDDING = f"FLOAT[{EMBEDDING_DIMENSIONS}]"
 STATISTICS = ("mean", "median", "max")
@@ -36,6 +36,7 @@ PANORAMA_STATUSES = (
     "no_imagery",
     "too_far",
     "not_official",
+    "outside_dates",
     "outside_local_authority",
     "duplicate_panorama",
     "failed",
@@ -134,10 +135,16 @@ _LONGITUDE = _number("longitude_deg", "WGS 84 longitude, EPSG:4326", "deg")
 _LATITUDE = _number("latitude_deg", "WGS 84 latitude, EPSG:4326", "deg")
 _HEADING = _number("heading_deg", "direction the camera faces, clockwise from north", "deg", nullable=True)
 _CAPTURED = Column("captured_on", "DATE", "day the picture was taken, as the provider says", nullable=True)
+_VIEWER = _text("viewer_url", "the provider's own page of the panorama", nullable=True)
+_ROAD_BEARING = _number(
+    "road_bearing_deg", "bearing of the road at the point, clockwise from north, 0 to 180", "deg", nullable=True
+)
 _CREDIT = _text("credit", "who is to be credited", nullable=True)
 _LICENCE = _text("licence", "licence of the picture", nullable=True)
 _IMAGE_ID = _text("image_id", "panorama and heading, as panorama_id@heading")
-_IMAGE_PATH = _text("image_path", "file of the picture, relative to the study's folder", nullable=True)
+_IMAGE_PATH = _text(
+    "image_path", "file of the picture, relative to the study's folder; it may have been deleted since", nullable=True
+)
 _ENCODER = _text("encoder", "model, weights and the hash of their file")
 _CATEGORY_SET = _text("category_set_hash", "hash of category names, prompts and templates")
 _FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or baseline")
@@ -171,6 +178,7 @@ TABLES: dict[str, Table] = {
                 _text("road_name", "name of the road", nullable=True),
                 _text("highway", "OpenStreetMap class of the road"),
                 _number("length_m", "length of the segment", "m"),
+                _number("bearing_deg", "from its first end to its last, clockwise from north", "deg", nullable=True),
                 Column("geometry", "BLOB", f"line {_GEOMETRY}"),
             ),
             ("segment_id",),
@@ -204,13 +212,14 @@ TABLES: dict[str, Table] = {
                 _NORTHING,
                 _LONGITUDE,
                 _LATITUDE,
+                _ROAD_BEARING,
             ),
             ("point_id",),
         ),
         Table(
             "panoramas",
             "imagery",
-            "the panorama answered for a point",
+            "a panorama answered for a point; flat photographs may be several, one for each heading",
             (
                 _text("point_id", "sample point asked for, or the picture's own place"),
                 _text("panorama_id", "the provider's name of the panorama", nullable=True),
@@ -223,12 +232,20 @@ TABLES: dict[str, Table] = {
                 _number("latitude_deg", "latitude of the panorama, EPSG:4326", "deg", nullable=True),
                 _number("distance_m", "from the point to the panorama", "m", nullable=True),
                 Column("captured_on", "DATE", "day of capture, as the provider says", nullable=True),
-                _number("camera_heading_deg", "own heading of a flat photograph", "deg", nullable=True),
+                Column("is_360", "BOOLEAN", "it looks all round, so views are taken of it in each heading"),
+                _number(
+                    "camera_heading_deg",
+                    "heading of a flat photograph, or of the middle of a 360 degree picture",
+                    "deg",
+                    nullable=True,
+                ),
+                _ROAD_BEARING,
                 _text("source", "image source: painted, folder or a provider"),
                 _LICENCE,
                 _CREDIT,
+                _VIEWER,
             ),
-            ("point_id",),
+            ("point_id", "panorama_id"),
         ),
         Table(
             "imagery_plan",
@@ -243,6 +260,15 @@ TABLES: dict[str, Table] = {
                 _number("median_distance_m", "median distance from point to panorama", "m", nullable=True),
                 Column("oldest_captured_on", "DATE", "oldest usable panorama", nullable=True),
                 Column("median_captured_on", "DATE", "median day of capture", nullable=True),
+                _number("median_age_years", "median age of the panoramas when planned", "years", nullable=True),
+                _count("n_images_held", "planned images that are held already"),
+                _count("n_images_to_fetch", "planned images still to be fetched"),
+                _number(
+                    "cost_usd",
+                    "of the images to fetch, by the price table; the local authority's whole cost shared out "
+                    "by images",
+                    "USD",
+                ),
             ),
             ("lsoa_code",),
         ),
@@ -267,6 +293,7 @@ TABLES: dict[str, Table] = {
                 _text("source", "image source: painted, folder or a provider"),
                 _LICENCE,
                 _CREDIT,
+                _VIEWER,
             ),
             ("image_id",),
         ),
@@ -337,6 +364,7 @@ TABLES: dict[str, Table] = {
                 _CAPTURED,
                 _LICENCE,
                 _CREDIT,
+                _VIEWER,
             ),
             ("reason", "category", "position"),
         ),

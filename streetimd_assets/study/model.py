@@ -1,5 +1,7 @@
 """The study model: every field with a description, a default, and the values it allows."""
 
+import re
+from datetime import date
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -21,9 +23,12 @@ from streetimd_assets.study.local_authorities import (
 )
 
 TARGETS = ("imd_rank", "imd_score", "imd_decile", *(f"{d}_{m}" for d in DOMAINS for m in ("rank", "score")))
-_ONS = "https://services1.arcgis.com/ESMARspQHYMw9BZ9/arcgis/rest/services"
-_GOV = "https://assets.publishing.service.gov.uk/media"
+HIGHWAY_CLASSES = (
+    *(f"{name}{end}" for name in ("trunk", "primary", "secondary", "tertiary") for end in ("", "_link")),
+    *("unclassified", "residential", "living_street", "road"),
+)
 Heading = Annotated[float, Field(ge=0, lt=360)]
+Month = Annotated[int, Field(ge=1, le=12)]
 
 
 class _Section(BaseModel):
@@ -36,18 +41,35 @@ class Geography(_Section):
     source: Literal["official", "synthetic"] = Field(
         default="official", description="official data, or the synthetic world whose answers are known"
     )
-    lsoa_service: str = Field(
-        default=f"{_ONS}/Lower_layer_Super_Output_Areas_December_2021_Boundaries_EW_BGC_V5",
-        description="ArcGIS feature service with generalised clipped LSOA boundaries",
+    boundaries: str | None = Field(
+        default=None,
+        description="address of an ArcGIS feature service with LSOA boundaries, or a GeoPackage, GeoJSON or "
+        "shapefile on disk; left out: the Office for National Statistics' of the index's census",
     )
-    lookup_service: str = Field(
-        default=f"{_ONS}/LSOA21_WD24_LAD24_EW_LU",
-        description="ArcGIS table that says which local authority an LSOA lies in",
+    lookup: str | None = Field(
+        default=None,
+        description="address of an ArcGIS table, or a CSV file on disk, that says which local authority an LSOA "
+        "lies in; left out: the index's own file says it",
     )
     overpass_url: str = Field(default="https://overpass-api.de/api", description="Overpass server asked for roads")
-    network_type: Literal["drive", "drive_service", "walk", "bike", "all", "all_public"] = Field(
-        default="drive", description="kind of OpenStreetMap road network, in OSMnx's words"
+    roads_file: str | None = Field(
+        default=None, description="an OpenStreetMap extract on disk, .osm or .osm.pbf, instead of the server"
     )
+    highway_classes: tuple[str, ...] = Field(
+        default=HIGHWAY_CLASSES,
+        min_length=1,
+        description="OpenStreetMap classes of road that are sampled; motorways are left out",
+    )
+    include_tunnels: bool = Field(default=False, description="sample roads in tunnels too")
+    include_private: bool = Field(default=False, description="sample roads closed to the public too")
+
+    @field_validator("highway_classes")
+    @classmethod
+    def _classes_are_words(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in classes if not re.fullmatch(r"[a-z_]+", name)]
+        if wrong:
+            raise ValueError(f"'{wrong[0]}' is not a class of road in OpenStreetMap's words, such as residential")
+        return classes
 
 
 class Deprivation(_Section):
@@ -57,10 +79,14 @@ class Deprivation(_Section):
         default="iod2025", description="iod2025 is on LSOAs of 2021, iod2019 on those of 2011"
     )
     target: str = Field(default="imd_rank", description="column predicted; rank 1 is the most deprived")
-    url: str = Field(
-        default=f"{_GOV}/691ded56d140bbbaa59a2a7d/"
-        "File_7_IoD2025_All_Ranks_Scores_Deciles_Population_Denominators.csv",
-        description="address or local path of the index's File 7",
+    url: str | None = Field(
+        default=None,
+        description="address of the index's File 7, or a copy on disk; left out: the government's own",
+    )
+    covers: Literal["england", "part"] = Field(
+        default="england",
+        description="england: the file is proved to be whole, every LSOA once and ranks in the order of scores; "
+        "part: a cut of it",
     )
 
     @field_validator("target")
@@ -72,9 +98,17 @@ class Deprivation(_Section):
 
 
 class Sampling(_Section):
-    """How points are laid along roads."""
+    """How points are laid along roads.
 
-    spacing_m: float = Field(default=50, ge=5, le=2000, description="metres of road from point to point")
+    Halving the spacing, raising the minimum or raising the cap keeps every earlier point.
+    """
+
+    spacing_m: float = Field(
+        default=50,
+        ge=5,
+        le=2000,
+        description="metres of road from point to point; half of it keeps every earlier point",
+    )
     mode: Literal["regular", "random"] = Field(
         default="regular", description="evenly spaced, or uniformly random with the same density"
     )
@@ -82,7 +116,7 @@ class Sampling(_Section):
         default=0, ge=0, description="top up an LSOA that has roads to this many points"
     )
     max_points_per_lsoa: int | None = Field(
-        default=None, ge=1, description="keep a random choice of at most this many points"
+        default=None, ge=1, description="keep at most this many points"
     )
     seed: int = Field(default=1, ge=0, description="seed of the random numbers")
 
@@ -110,15 +144,43 @@ class Faults(_Section):
 class Imagery(_Section):
     """Where street images come from."""
 
-    source: Literal["painted", "folder"] = Field(
-        default="folder", description="a folder of one's own images, or painted stand-ins for trials"
+    source: str = Field(
+        default="folder",
+        description="folder: images of your own; mapillary, panoramax or google: a provider; painted: stand-ins "
+        "for trials",
+    )
+    accept_terms: bool = Field(
+        default=False, description="true: you have read the provider's terms and may do what this study does"
+    )
+    retain_images: bool | None = Field(
+        default=None,
+        description="false: delete pictures once they are embedded; left out: as the provider's terms say",
     )
     headings_deg: tuple[Heading, ...] = Field(
-        default=(0, 90, 180, 270), min_length=1, description="directions photographed, clockwise from north"
+        default=(0, 90, 180, 270), min_length=1, description="directions photographed, clockwise from headings_from"
+    )
+    headings_from: Literal["north", "road"] = Field(
+        default="north", description="north: compass directions; road: clockwise from the road's own bearing"
     )
     max_distance_m: float = Field(
         default=50, gt=0, description="a panorama further than this from its point is not used"
     )
+    prefer: Literal["nearest", "newest"] = Field(
+        default="nearest", description="which panorama within that distance, where the provider offers several"
+    )
+    captured_from: date | None = Field(default=None, description="use no picture older than this day")
+    captured_to: date | None = Field(default=None, description="use no picture newer than this day")
+    months: tuple[Month, ...] = Field(default=(), description="use only these months of the year, 1 to 12; [] for all")
+    outdoor_only: bool = Field(default=True, description="google: leave out the insides of buildings")
+    official_only: bool = Field(default=True, description="google: leave out what users have uploaded")
+    image_size_px: int = Field(default=640, ge=64, le=640, description="side of the square pictures")
+    field_of_view_deg: float = Field(default=90, ge=10, le=120, description="angle a picture takes in")
+    pitch_deg: float = Field(default=0, ge=-90, le=90, description="camera up (positive) or down")
+    address: str | None = Field(default=None, description="another address of the provider's service")
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="ask the provider no more often; left out: its published limit"
+    )
+    max_connections: int = Field(default=32, ge=1, le=256, description="requests under way at the same time")
     folder: str | None = Field(default=None, description="folder source: where the images are")
     manifest: str | None = Field(
         default=None, description="folder source: CSV with image_path, longitude, latitude, heading, captured_at"
@@ -128,7 +190,6 @@ class Imagery(_Section):
         description="painted source: scenes follow deprivation, an unrelated smooth surface, or nothing",
     )
     faults: Faults = Faults()
-    image_size_px: int = Field(default=192, ge=64, le=640, description="painted source: side of the picture")
     seed: int = Field(default=1, ge=0, description="painted source: seed of the scenes")
 
     @field_validator("headings_deg")
@@ -143,6 +204,29 @@ class Imagery(_Section):
         if self.source == "folder" and not self.folder:
             raise ValueError("source 'folder' needs folder = \"/path/to/images\"")
         return self
+
+    @model_validator(mode="after")
+    def _days_are_in_order(self) -> Self:
+        if self.captured_from and self.captured_to and self.captured_from > self.captured_to:
+            raise ValueError(f"captured_from ({self.captured_from}) must not be after captured_to ({self.captured_to})")
+        return self
+
+
+class Budget(_Section):
+    """What may be asked of a provider that costs money: a contract, counted before each request.
+
+    A month is a calendar month in UTC, over all studies of the data root: they share one bill.
+    """
+
+    max_images_per_run: int | None = Field(default=None, ge=0, description="images one run may buy")
+    max_images_per_month: int | None = Field(default=None, ge=0, description="images bought in a month")
+    max_usd_per_run: float | None = Field(default=None, ge=0, description="US dollars one run may spend")
+    max_usd_per_month: float | None = Field(default=None, ge=0, description="US dollars spent in a month")
+
+    @property
+    def limits_a_month(self) -> bool:
+        """True if something is said of the month, without which many runs have no limit."""
+        return self.max_images_per_month is not None or self.max_usd_per_month is not None
 
 
 class EncoderChoice(_Section):
@@ -212,6 +296,7 @@ class Study(_Section):
     deprivation: Deprivation = Deprivation()
     sampling: Sampling = Sampling()
     imagery: Imagery
+    budget: Budget = Budget()
     encoder: EncoderChoice = EncoderChoice()
     features: Features = Features()
     modelling: Modelling = Modelling()
@@ -234,16 +319,6 @@ class Study(_Section):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
         if self.geography.source == "synthetic" and self.imagery.source != "painted":
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
-        if self.deprivation.index == "iod2019" and "2011" not in self.geography.lsoa_service:
-            raise ValueError(
-                "deprivation.index 'iod2019' is on LSOAs of 2011 and geography.lsoa_service is not; "
-                "name a service of 2011 boundaries, or use 'iod2025'"
-            )
-        if self.deprivation.index == "iod2025" and "2011" in self.geography.lsoa_service:
-            raise ValueError(
-                "deprivation.index 'iod2025' is on LSOAs of 2021 and geography.lsoa_service is of 2011; "
-                "name a service of 2021 boundaries, or use 'iod2019'"
-            )
         _ = (self.categories, self.authorities)
         return self
 
@@ -265,6 +340,11 @@ class Study(_Section):
             among = offered if synthetic else None
             found = list({find_local_authority(name, among): None for name in self.local_authorities})
         return tuple(sorted(found, key=lambda authority: (-authority.n_lsoas, authority.slug)))
+
+    @property
+    def census(self) -> int:
+        """Year of the census whose LSOAs the index is on."""
+        return 2011 if self.deprivation.index == "iod2019" else 2021
 
     @property
     def slugs(self) -> tuple[str, ...]:

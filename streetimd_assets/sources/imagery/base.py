@@ -1,13 +1,18 @@
-"""What every image source can do: a protocol of three questions.
+"""What every image source can do: a protocol of three questions, and what is declared of a provider.
 
-A new provider is one new module with a class that answers them.
+A new provider is one module in ``providers/`` that declares ``PROVIDER``, and its test file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from streetimd_assets.sources.web import Web
+    from streetimd_assets.study.model import Imagery
 
 ANSWER_COLUMNS = (
     "point_id",
@@ -17,15 +22,32 @@ ANSWER_COLUMNS = (
     "longitude_deg",
     "latitude_deg",
     "captured_on",
+    "is_360",
     "camera_heading_deg",
     "source",
     "licence",
     "credit",
+    "viewer_url",
 )
+
+Progress = Callable[[int, int], None]
+Views = Mapping[float | None, bytes]
 
 
 class FetchFailed(Exception):
     """One image could not be had; its text says why, and the next image is asked for."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One request to a source, and the headings of the images it gives.
+
+    A paid provider bills each shot once. None stands for the one heading of a photograph whose
+    heading is not known.
+    """
+
+    panorama: Mapping[str, Any]
+    headings_deg: tuple[float | None, ...]
 
 
 class ImagerySource(Protocol):
@@ -33,20 +55,28 @@ class ImagerySource(Protocol):
 
     name: str
 
-    def find_panoramas(self, points: "pd.DataFrame") -> "pd.DataFrame":
+    async def find_panoramas(
+        self, points: "pd.DataFrame", web: "Web", progress: Progress | None = None
+    ) -> "pd.DataFrame":
         """Answer which panorama stands near each point; costs nothing.
 
         Parameters
         ----------
         points
-            ``point_id``, ``longitude_deg``, ``latitude_deg`` (EPSG:4326), ``easting_m`` and
-            ``northing_m`` (EPSG:27700).
+            Rows of ``sample_points``: ``point_id``, ``longitude_deg``, ``latitude_deg`` (EPSG:4326),
+            ``easting_m`` and ``northing_m`` (EPSG:27700).
+        web
+            Asks over HTTP, at the provider's pace.
+        progress
+            Told how many requests are done and how many there are.
 
         Returns
         -------
         answers
-            Columns :data:`ANSWER_COLUMNS`; ``status`` is ``ok``, ``no_imagery``, ``not_official``
-            or ``failed``, and the position is the panorama's own, not the point's.
+            Columns :data:`ANSWER_COLUMNS`; ``status`` is ``ok``, ``no_imagery``, ``not_official``,
+            ``outside_dates`` or ``failed``, and the position is the panorama's own, not the point's.
+            A point has one row, or one for each flat photograph that looks towards another of the
+            study's headings.
 
         Raises
         ------
@@ -55,24 +85,104 @@ class ImagerySource(Protocol):
         """
         ...
 
-    def headings_of(self, panorama: Mapping[str, Any]) -> tuple[float | None, ...]:
-        """Directions in which images of a panorama can be had, degrees clockwise from north.
+    def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
+        """Requests that give all images of a panorama, given as a row of ``panoramas``.
 
-        None stands for the one heading of a photograph whose heading is not known.
+        Headings are clockwise from north, also where the study names them from the road's bearing.
         """
         ...
 
-    def fetch_image(self, panorama: Mapping[str, Any], heading_deg: float | None) -> bytes:
-        """Fetch one image of a panorama, as the bytes of its file.
+    async def fetch(self, shot: Shot, web: "Web") -> Views:
+        """Fetch the images of one shot: the bytes of a file for each of its headings.
 
         Raises
         ------
         FetchFailed
-            If this one image cannot be had.
+            If these images cannot be had.
         ImageryError
             If the source refuses, so that asking for others is of no use.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a provider allows, as data: a summary for people, never legal advice.
+
+    ``retention`` says in a sentence how long pictures may be kept; ``may_store_pixels`` is what the
+    study's ``retain_images`` is if it is left out.
+    """
+
+    title: str
+    url: str
+    as_of: date
+    needs_acceptance: bool
+    may_store_pixels: bool
+    retention: str
+    licence: str
+    licence_url: str | None
+    credit: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class Prices:
+    """A price table as data: US dollars for 1,000 billed requests, by how many there are in a month.
+
+    ``tiers`` are ``(up to this many a month, dollars for 1,000)``, rising; the last price holds
+    beyond the last tier, and the first ``free_per_month`` cost nothing.
+    """
+
+    as_of: date
+    url: str
+    free_per_month: int
+    tiers: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A provider, declared once: how to open it, what it allows, what it costs and how fast it may be asked.
+
+    Parameters
+    ----------
+    name
+        What ``imagery.source`` names.
+    title
+        Name for people.
+    address
+        Of its service, unless the study names another; None for one that is not asked over HTTP.
+    keys
+        Environment variables it needs, and what each is.
+    optional_keys
+        Environment variables it uses if they are there.
+    requests_per_minute
+        Its published limit; None for no limit.
+    terms, prices
+        ``prices`` is None for one that costs nothing.
+    open
+        Makes the source from the study's imagery section and the keys that are there.
+    """
+
+    name: str
+    title: str
+    address: str | None
+    keys: Mapping[str, str]
+    optional_keys: Mapping[str, str]
+    requests_per_minute: int | None
+    terms: Terms
+    prices: Prices | None
+    open: Callable[["Imagery", Mapping[str, str]], ImagerySource]
+
+
+def headings_for(choice: "Imagery", panorama: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the study's headings at a panorama, clockwise from north, 0 to below 360.
+
+    Where they are named from the road and its bearing is not known, they are taken from north.
+    """
+    bearing = panorama.get("road_bearing_deg")
+    from_north = choice.headings_from == "north" or bearing is None or bearing != bearing
+    turned = 0.0 if from_north else float(bearing)  # type: ignore[arg-type]
+    return tuple((heading + turned) % 360 for heading in choice.headings_deg)
 
 
 def heading_label(heading_deg: float | None) -> str:
