@@ -3,6 +3,7 @@
 import math
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +24,7 @@ console = Console(soft_wrap=True, highlight=False)
 
 DataRoot = Annotated[Path | None, typer.Option("--data", help="Data root; STREETIMD_DATA or ./data if left out.")]
 Port = Annotated[int, typer.Option(help="Port of the Dagster UI on this machine.")]
+LocalAuthorities = Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")]
 Workers = Annotated[int, typer.Option(min=1, help="Local authorities collected at the same time.")]
 
 
@@ -49,16 +51,71 @@ def demo(
 @app.command()
 def run(
     study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
-    local_authority: Annotated[
-        list[str] | None, typer.Option(help="Only this one; may be given several times.")
-    ] = None,
+    local_authority: LocalAuthorities = None,
     data: DataRoot = None,
     workers: Workers = 2,
+    refresh: Annotated[bool, typer.Option("--refresh", help="Ask anew which panoramas there are.")] = False,
+    fetch_again: Annotated[
+        bool, typer.Option("--fetch-again", help="Fetch, and pay for, deleted pictures once more.")
+    ] = False,
 ) -> None:
     """Materialise a study through Dagster from the terminal, with progress."""
     settings = _settings(study, data)
-    _run(settings, local_authority, workers)
+    _run(settings, local_authority, workers, is_refresh=refresh, fetch_again=fetch_again)
     _print_pages(settings)
+
+
+@app.command()
+def plan(
+    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
+    local_authority: LocalAuthorities = None,
+    data: DataRoot = None,
+) -> None:
+    """Say what imagery there is and what it would cost, per local authority; no image is fetched."""
+    from streetimd_assets.defs.planning import read_plan
+    from streetimd_assets.defs.running import plan_study
+
+    settings = _settings(study, data)
+    slugs = plan_study(settings, local_authorities=local_authority, say=console.print)
+    planned = read_plan(settings, slugs)
+    console.print(_as_table(planned.title, planned.rows))
+    for line in planned.notes:
+        console.print(line)
+
+
+@app.command()
+def purge(
+    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
+    local_authority: LocalAuthorities = None,
+    data: DataRoot = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+) -> None:
+    """Delete pictures, and pages that show them; tables, embeddings and the record of what was bought stay."""
+    from streetimd_assets.defs.purging import find_pictures, purge_pictures
+
+    settings = _settings(study, data)
+    found = find_pictures(settings, local_authority)
+    console.print(found.said)
+    if found.is_empty or not (yes or typer.confirm("Delete them?")):
+        return
+    console.print(purge_pictures(settings, local_authority))
+
+
+@app.command()
+def doctor(
+    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")] = "demo",
+    data: DataRoot = None,
+) -> None:
+    """Look at keys, addresses, disk, limits, versions and GPU: what is wrong, and what to do."""
+    from streetimd_assets.defs.doctor import examine, has_problems
+
+    settings = _settings(study, data)
+    findings = examine(settings, load_study(settings.study))
+    table = Table("what", "state", "found", "what to do", title=f"{study}: is all well?")
+    for finding in findings:
+        table.add_row(finding.what, finding.state, finding.said, finding.remedy)
+    console.print(table)
+    raise typer.Exit(1 if has_problems(findings) else 0)
 
 
 @app.command()
@@ -90,6 +147,8 @@ def init(
 @app.command()
 def check(study: Annotated[str, typer.Argument(help="A bundled study or a study file.")]) -> None:
     """Say whether a study is valid, and what it would do."""
+    from streetimd_assets.defs.planning import imagery_notes
+
     chosen = load_study(study)
     n_lsoas = sum(authority.n_lsoas for authority in chosen.authorities)
     console.print(f"{study} is valid.")
@@ -97,6 +156,8 @@ def check(study: Annotated[str, typer.Argument(help="A bundled study or a study 
     console.print(f"  {len(chosen.categories.category)} categories: {', '.join(chosen.categories.names)}")
     console.print(f"  images: {chosen.imagery.source}, headings {list(chosen.imagery.headings_deg)}")
     console.print(f"  encoder: {chosen.code_stamp}; target: {chosen.deprivation.target}")
+    for line in imagery_notes(chosen):
+        console.print(f"  {line}")
 
 
 def _settings(study: str, data: Path | None) -> Settings:
@@ -104,10 +165,20 @@ def _settings(study: str, data: Path | None) -> Settings:
     return replace(settings, data_root=data.resolve()) if data else settings
 
 
-def _run(settings: Settings, local_authorities: list[str] | None, workers: int) -> None:
+def _run(settings: Settings, local_authorities: list[str] | None, workers: int, **how: bool) -> None:
     from streetimd_assets.defs.running import run_study
 
-    run_study(settings, local_authorities=local_authorities, n_workers=workers, say=console.print)
+    run_study(settings, local_authorities=local_authorities, n_workers=workers, say=console.print, **how)
+
+
+def _as_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Lay rows of text out; the first column to the left, numbers to the right."""
+    table = Table(title=title)
+    for place, column in enumerate(rows[0] if rows else ()):
+        table.add_column(column, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*row.values())
+    return table
 
 
 def _print_findings(settings: Settings) -> None:

@@ -306,6 +306,7 @@ TABLES: dict[str, Table] = {
                 _LSOA,
                 _HEADING,
                 _embedding("embedding", "CLIP embedding of unit length"),
+                _text("sha256", "hash of the file embedded"),
                 _ENCODER,
             ),
             ("image_id",),

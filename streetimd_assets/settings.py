@@ -6,11 +6,16 @@
     The data root; ``data`` below the current folder if unset.
 ``DAGSTER_HOME``
     Dagster's own folder; ``dagster_home`` in the study's folder if unset.
+
+Keys of image providers come from the environment too, or from a file ``.env`` in the current folder.
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,9 @@ class Settings:
         # Dagster itself refuses a relative path
         chosen = os.environ.get("DAGSTER_HOME") or self.study_folder(name) / "dagster_home"
         return Path(chosen).expanduser().resolve()
+
+
+def read_environment() -> Mapping[str, str]:
+    """Return the environment, and below it what a file ``.env`` in the current folder says."""
+    said = {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value}
+    return {**said, **os.environ}

@@ -36,7 +36,7 @@ def store_of(study: Study, folder: Path):
     return House(study, Settings("demo", folder)).store
 
 
-def collect(study, folder, slug, instance, *, assets=None, **overrides):
+def collect(study, folder, slug, instance, *, assets=None, run_config=None, **overrides):
     """Run job collect, or some of its assets, for one local authority."""
     definitions = build_defs(study, Settings("demo", folder), **overrides)
     return definitions.resolve_job_def("collect").execute_in_process(
@@ -44,6 +44,7 @@ def collect(study, folder, slug, instance, *, assets=None, **overrides):
         partition_key=slug,
         asset_selection=[dg.AssetKey(name) for name in assets] if assets else None,
         raise_on_error=False,
+        run_config=run_config,
     )
 
 

@@ -39,10 +39,10 @@ def study_of(addresses, tmp_path):
         path = tmp_path / "study.toml"
         path.write_text(
             'name = "demo"\nlocal_authorities = ["Camden"]\ncategory_set = "uk-streets"\n'
-            f'[geography]\nlsoa_service = "{addresses.lsoa_service}"\n'
-            f'lookup_service = "{addresses.lookup_service}"\n'
+            f'[geography]\nboundaries = "{addresses.lsoa_service}"\n'
+            f'lookup = "{addresses.lookup_service}"\n'
             f'overpass_url = "{overpass_url or addresses.overpass_url}"\n'
-            f'[deprivation]\nurl = "{deprivation_url or addresses.deprivation_url}"\n'
+            f'[deprivation]\nurl = "{deprivation_url or addresses.deprivation_url}"\ncovers = "part"\n'
             f'[imagery]\nsource = "folder"\nfolder = "{folder}"\n'
         )
         study = load_study(path)
@@ -97,7 +97,7 @@ def test_an_empty_road_network_is_one_sentence(study_of, tmp_path, instance):
         result = collect(study, tmp_path, "west", instance, assets=UP_TO_IMAGES[:3])
     said = failure_sentence(result)
     assert "road" in said
-    assert "network_type" in said or "West" in said
+    assert "highway_classes" in said or "West" in said
 
 
 def test_an_index_of_another_edition_than_the_study_says_is_one_sentence(study_of, addresses, tmp_path, instance):

@@ -12,7 +12,9 @@ from streetimd_assets.cli import app
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.jobs import AFTER_MODELS, STUDY_WIDE, collected
 from streetimd_assets.settings import Settings
-from streetimd_assets.study import BUNDLED_STUDIES, load_study
+from streetimd_assets.sources.imagery.budget import cost_usd
+from streetimd_assets.sources.imagery.providers import all_providers, find_provider
+from streetimd_assets.study import BUNDLED_STUDIES, find_local_authority, load_study
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,7 +37,7 @@ def test_every_streetimd_command_named_exists():
     named = set(re.findall(r"streetimd (demo|[a-z]+)(?= |$)", CODE, flags=re.MULTILINE))
     offered = {command.callback.__name__ for command in app.registered_commands}
     assert named <= offered
-    assert {"demo", "init", "check", "run", "ui"} <= named
+    assert {"demo", "init", "check", "plan", "run", "ui", "doctor", "purge"} <= named
 
 
 def test_every_option_named_exists():
@@ -79,3 +81,29 @@ def test_the_python_version_is_the_one_required():
     required = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
     assert "Python 3.11 or newer" in README
     assert required.startswith(">=3.11")
+
+
+def test_the_worked_cost_for_leeds_is_what_the_price_table_gives():
+    prices = find_provider("google").prices
+    leeds = find_local_authority("Leeds")
+    n_images = 3_000_000 // 50 * 4
+    assert f"Leeds has {leeds.n_lsoas} LSOAs" in README
+    assert f"{n_images // 4:,} places and {n_images:,} images" in README
+    assert f"**${cost_usd(prices, n_images):,.0f}**" in README
+    n_few = 5 * leeds.n_lsoas * 4
+    assert f"are {n_few:,} images and cost nothing" in README
+    assert cost_usd(prices, n_few) == 0
+    assert f"{prices.free_per_month:,} images a month free" in README
+    for up_to, price in prices.tiers:
+        assert f"${price:.2f}" in README
+        assert f"{up_to:,}" in README
+
+
+def test_every_provider_is_in_the_table_of_sources_and_every_study_snippet_is_valid(tmp_path):
+    table = README.split("## Which images")[1].split("Only official")[0]
+    assert set(re.findall(r"^\| `([a-z]+)` \|", table, flags=re.MULTILINE)) == {*all_providers(), "painted"}
+    for snippet in re.findall(r"```toml\n(.*?)```", README, flags=re.DOTALL):
+        lines = 'name = "readme"\nlocal_authorities = ["Leeds"]\ncategory_set = "uk-streets"\n'
+        imagery = "" if "[imagery]" in snippet else '[imagery]\nsource = "panoramax"\n'
+        (tmp_path / "study.toml").write_text(f"{lines}{snippet}\n{imagery}", encoding="utf-8")
+        assert load_study(tmp_path / "study.toml").name == "readme"

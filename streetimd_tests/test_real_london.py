@@ -20,7 +20,7 @@ ENCODER = '[encoder]\nmodel = "streetimd-demo"\nweights = "bundled"\n'
 def geography(addresses) -> str:
     """Point a study at the stand-ins."""
     return (
-        f'[geography]\nlsoa_service = "{addresses.lsoa_service}"\nlookup_service = "{addresses.lookup_service}"\n'
+        f'[geography]\nboundaries = "{addresses.lsoa_service}"\nlookup = "{addresses.lookup_service}"\n'
         f'overpass_url = "{addresses.overpass_url}"\n[deprivation]\nurl = "{addresses.deprivation_url}"\n'
     )
 

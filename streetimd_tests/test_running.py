@@ -41,7 +41,7 @@ def test_what_was_made_by_the_same_choices_is_not_made_again(kept):
 @pytest.mark.parametrize(
     ("section", "change", "expected"),
     [
-        ("geography", {"network_type": "walk"}, FIRST),
+        ("geography", {"highway_classes": ("primary",)}, FIRST),
         ("deprivation", {"url": "https://example.org/other.csv"}, ["deprivation_indices", "panoramas"]),
         ("sampling", {"spacing_m": 70.0}, ["sample_points", "panoramas"]),
         ("imagery", {"seed": 2}, ["panoramas"]),

@@ -1,10 +1,12 @@
 """Pictures for people to judge the classification by."""
 
 import base64
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import page_result
 from streetimd_assets.defs.table_asset import OWNER, refusals_in_one_sentence, stamped, table_asset
@@ -52,15 +54,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 heading=f"{house.study.heading}: {authority.name}",
                 titles=house.study.categories.titles,
             )
-            strip = contact_sheets.preview_strip(assessment_images, read_image)
-            picture = base64.b64encode(strip).decode()
-            return page_result(
-                house,
-                "classification_report",
-                page,
-                authority.slug,
-                n_images=assessment_images["image_id"].nunique(),
-                preview=dg.MetadataValue.md(f"![a few of the images](data:image/jpeg;base64,{picture})"),
-            )
+            figures: dict[str, Any] = {"n_images": assessment_images["image_id"].nunique()}
+            # what stands in Dagster's records stays there, so pictures that must go never get there
+            if Acquisition(house).retains_images:
+                strip = base64.b64encode(contact_sheets.preview_strip(assessment_images, read_image)).decode()
+                figures["preview"] = dg.MetadataValue.md(f"![a few of the images](data:image/jpeg;base64,{strip})")
+            return page_result(house, "classification_report", page, authority.slug, **figures)
 
     return [assessment_images, classification_report]

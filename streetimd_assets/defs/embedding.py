@@ -1,7 +1,7 @@
 """Images and words as points in the same space of 512 dimensions."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from PIL import Image, ImageOps
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.resources import LazyEncoder
 from streetimd_assets.defs.table_asset import (
@@ -21,7 +22,10 @@ from streetimd_assets.defs.table_asset import (
     table_asset,
 )
 from streetimd_assets.encoders.base import Encoder
+from streetimd_assets.errors import ImageryError, TableMissingError, TableUnreadableError
+from streetimd_assets.schemas import EMBEDDING_DIMENSIONS
 from streetimd_assets.science import classification
+from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import show_table
 
@@ -34,6 +38,7 @@ EVERY_IMAGE_IS_EMBEDDED = Check("every_image_is_embedded", "Materialise image_em
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """Embeddings of images, per local authority, and of the study's categories."""
     categories, choice = house.study.categories, house.study.encoder
+    acquisition = Acquisition(house)
     checks = [EMBEDDINGS_HAVE_UNIT_LENGTH, EVERY_IMAGE_IS_EMBEDDED]
 
     @dg.asset(
@@ -49,25 +54,21 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         """What CLIP sees in each image: 512 numbers of unit length, one model for the whole table.
 
-        Written in chunks: a stopped run resumes at its last one.
+        Written in chunks: a stopped run resumes at its last one. Where pictures are not retained,
+        they are deleted once the table is in place. What it has of the same files is carried on.
         """
         slug = context.partition_key
         images = street_images[street_images["status"] == "ok"].reset_index(drop=True)
         with refusals_in_one_sentence():
             model = encoder.loaded
-            chunks = house.store.chunks("image_embeddings", slug)
-            done = 0
-            for part in _chunks(images, choice.chunk_size):
-                fingerprint = _fingerprint(model.identity, part)
-                if not chunks.holds(fingerprint):
-                    rows = part[["image_id", "lsoa_code", "heading_deg"]].assign(encoder=model.identity)
-                    pictures = [house.folder / path for path in part["image_path"]]
-                    chunks.write(fingerprint, rows, embed_files(model, pictures, choice.batch_size))
-                done += len(part)
-                context.log.info(f"{slug}: {done:,} of {len(images):,} images embedded")
-            n_rows = chunks.publish()
+            n_rows = _embed(house, slug, images, model, context.log.info)
             show_table(house.store, "image_embeddings")
-            return _embedded(house.store, slug, model, n_images=len(images), n_rows=n_rows)
+            n_deleted = 0
+            if not acquisition.retains_images and n_rows == len(images):
+                n_deleted = ImageStore(house.folder, slug).delete(list(images["image_id"]))
+            return _embedded(
+                house.store, slug, model, n_images=len(images), n_rows=n_rows, n_pictures_deleted=n_deleted
+            )
 
     @table_asset(
         house,
@@ -97,6 +98,62 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     return [image_embeddings, category_embeddings]
 
 
+def _embed(house: House, slug: str, images: pd.DataFrame, model: Encoder, say: Callable[[str], None]) -> int:
+    """Put the table of these images in place, new ones read in chunks; return its number of rows."""
+    choice, chunks = house.study.encoder, house.store.chunks("image_embeddings", slug)
+    known, matrix = _known(house.store, slug, images, model.identity)
+    is_known = known >= 0
+    _require_pictures(images[~is_known], house, model.identity)
+    if is_known.any():
+        rows = images[is_known]
+        chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
+    done = int(is_known.sum())
+    for part in _chunks(images[~is_known], choice.chunk_size):
+        fingerprint = _fingerprint(model.identity, part)
+        if not chunks.holds(fingerprint):
+            pictures = [house.folder / path for path in part["image_path"]]
+            chunks.write(fingerprint, _rows(part, model), embed_files(model, pictures, choice.batch_size))
+        done += len(part)
+        say(f"{slug}: {done:,} of {len(images):,} images embedded")
+    return chunks.publish()
+
+
+def _known(
+    store: TableStore, slug: str, images: pd.DataFrame, encoder: str
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Row of each image in the table as it is, and its embeddings; -1 if this encoder has not read this file."""
+    names = ["image_id", "sha256", "encoder"]
+    try:
+        before, matrix = store.read_embeddings(slug)
+    except (TableMissingError, TableUnreadableError):
+        return np.full(len(images), -1), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
+    wanted = pd.MultiIndex.from_frame(images.assign(encoder=encoder)[names])
+    return pd.MultiIndex.from_frame(before[names]).get_indexer(wanted), matrix
+
+
+def _require_pictures(images: pd.DataFrame, house: House, encoder: str) -> None:
+    """See that the pictures to be embedded are there.
+
+    Raises
+    ------
+    ImageryError
+        If one has been deleted since: it would have to be fetched, and perhaps paid for, again.
+    """
+    lost = [path for path in images["image_path"] if not (house.folder / path).is_file()]
+    if lost:
+        cost = Acquisition(house).cost_usd(len(lost))
+        raise ImageryError(
+            f"{len(lost):,} pictures, {lost[0]} the first, are no longer kept and were not embedded by {encoder}; "
+            f"fetching them again would cost about ${cost:,.2f}: if that is meant, materialise street_images with "
+            "fetch_again: true in its configuration (`streetimd run --fetch-again`); if not, name the encoder they "
+            "were embedded by"
+        )
+
+
+def _rows(images: pd.DataFrame, model: Encoder) -> pd.DataFrame:
+    return images[["image_id", "lsoa_code", "heading_deg", "sha256"]].assign(encoder=model.identity)
+
+
 def embed_files(encoder: Encoder, paths: list[Path], batch_size: int) -> npt.NDArray[np.float32]:
     """Embed image files, holding one batch of pictures in memory; return shape (n_images, 512)."""
     batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
@@ -120,7 +177,9 @@ def _fingerprint(encoder: str, part: pd.DataFrame) -> str:
     return hashlib.sha256((encoder + rows).encode()).hexdigest()[:16]
 
 
-def _embedded(store: TableStore, slug: str, model: Encoder, *, n_images: int, n_rows: int) -> dg.MaterializeResult:
+def _embedded(
+    store: TableStore, slug: str, model: Encoder, *, n_images: int, n_rows: int, n_pictures_deleted: int
+) -> dg.MaterializeResult:
     _, matrix = store.read_embeddings(slug)
     deviation = classification.largest_norm_deviation(matrix)
     return dg.MaterializeResult(
@@ -128,6 +187,7 @@ def _embedded(store: TableStore, slug: str, model: Encoder, *, n_images: int, n_
             "dagster/row_count": n_rows,
             "encoder": model.identity,
             "weights_sha256": model.weights_sha256,
+            "n_pictures_deleted": n_pictures_deleted,
             "path": dg.MetadataValue.path(str(store.path("image_embeddings", slug))),
         },
         data_version=dg.DataVersion(store.content_hash("image_embeddings", slug)),

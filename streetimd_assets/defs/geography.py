@@ -1,12 +1,18 @@
 """Where things are: LSOAs, roads and the deprivation index, per local authority."""
 
+from pathlib import Path
+from typing import Any
+
 import dagster as dg
+import geopandas as gpd
 import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.science import geography, sampling
 from streetimd_assets.sources import boundaries, deprivation, roads
+from streetimd_assets.sources.downloads import Download
+from streetimd_assets.study import LocalAuthority
 from streetimd_assets.synthetic import deprivation as synthetic_deprivation
 from streetimd_assets.synthetic import geography as synthetic_geography
 from streetimd_assets.synthetic import roads as synthetic_roads
@@ -23,12 +29,10 @@ MOST_LSOAS_HAVE_ROADS = Check(
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """Boundaries, roads and the index of the study's local authorities."""
-    place = house.study.geography
+    place, chosen = house.study.geography, house.study.deprivation
     is_synthetic = place.source == "synthetic"
 
-    stamp = stamped(1, place, house.study.deprivation.index)
-
-    @table_asset(house, code_version=stamp)
+    @table_asset(house, code_version=stamped(2, place.source, place.boundaries, place.lookup, chosen))
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
         """Outlines of the neighbourhoods (LSOAs) of the local authority, in British National Grid.
 
@@ -36,33 +40,28 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """
         authority = house.authority(context)
         if is_synthetic:
-            lsoas = synthetic_geography.build_lsoas()
+            lsoas, origin = synthetic_geography.build_lsoas(), {}
             lsoas = lsoas[lsoas["lad_code"] == authority.lad_code]
         else:
-            lsoas = boundaries.fetch_lsoa_boundaries(
-                authority,
-                lsoa_service=place.lsoa_service,
-                lookup_service=place.lookup_service,
-                lsoa_year=2011 if house.study.deprivation.index == "iod2019" else 2021,
-            )
+            lsoas, origin = _official_lsoas(house, authority)
         lsoas = lsoas.assign(area_m2=lsoas.area)
-        return Made(geography.as_table(lsoas), {"area_km2": float(lsoas["area_m2"].sum() / 1e6)})
+        return Made(geography.as_table(lsoas), {"area_km2": float(lsoas["area_m2"].sum() / 1e6), **origin})
 
     @table_asset(
-        house, code_version=stamp, pool="overpass", kinds=frozenset({"osm"}), checks=[MOST_LSOAS_HAVE_ROADS]
+        house,
+        code_version=stamped(2, place),
+        pool="overpass",
+        kinds=frozenset({"osm"}),
+        checks=[MOST_LSOAS_HAVE_ROADS],
     )
     def road_segments(lsoa_boundaries: pd.DataFrame) -> Made:
         """Streets from OpenStreetMap that touch the local authority, two-way streets once."""
         lsoas = geography.as_geodataframe(lsoa_boundaries)
-        if is_synthetic:
-            edges = synthetic_roads.build_road_edges(synthetic_geography.build_lsoas())
-        else:
-            edges = roads.fetch_road_edges(
-                lsoas,
-                overpass_url=place.overpass_url,
-                network_type=place.network_type,
-                cache_folder=house.cache / "overpass",
-            )
+        edges = (
+            synthetic_roads.build_road_edges(synthetic_geography.build_lsoas())
+            if is_synthetic
+            else _official_roads(house, lsoas)
+        )
         segments = sampling.undirected_segments(edges, lsoas)
         lengths = sampling.road_lengths(segments, lsoas)
         without = sorted(lengths.index[lengths == 0])
@@ -72,28 +71,90 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             [MOST_LSOAS_HAVE_ROADS.result(len(without) <= 0.05 * len(lsoas), lsoas_without_roads=without)],
         )
 
-    @table_asset(
-        house,
-        code_version=stamped(1, house.study.deprivation.index, house.study.deprivation.url),
-        checks=[EVERY_LSOA_IS_RANKED],
-    )
+    @table_asset(house, code_version=stamped(2, chosen), checks=[EVERY_LSOA_IS_RANKED])
     def deprivation_indices(context: dg.AssetExecutionContext, lsoa_boundaries: pd.DataFrame) -> Made:
         """The Index of Multiple Deprivation and its seven domains; rank 1 is the most deprived."""
         authority, codes = house.authority(context), list(lsoa_boundaries["lsoa_code"])
-        chosen = house.study.deprivation
         if chosen.index == "synthetic":
             national = synthetic_deprivation.build_deprivation(synthetic_geography.build_lsoas())
-            ranked = national[national["lsoa_code"].isin(codes)]
+            ranked, origin = national[national["lsoa_code"].isin(codes)], {}
         else:
-            national = deprivation.load_deprivation(chosen.url, index=chosen.index, cache_folder=house.cache)
-            ranked = deprivation.select_deprivation(national, codes, authority, chosen.index)
+            index = _index(house)
+            ranked = deprivation.select_deprivation(index.table, codes, authority, chosen.index)
+            origin = _origin("index", index.provenance)
         return Made(
             ranked,
             {
                 "median_imd_rank": float(ranked["imd_rank"].median()),
                 "share_in_most_deprived_tenth": float((ranked["imd_decile"] == 1).mean()),
+                **origin,
             },
             [EVERY_LSOA_IS_RANKED.result(set(ranked["lsoa_code"]) == set(codes), n_lsoas=len(codes))],
         )
 
     return [lsoa_boundaries, road_segments, deprivation_indices]
+
+
+def _index(house: House) -> deprivation.Deprivation:
+    """The whole of the study's index."""
+    chosen = house.study.deprivation
+    return deprivation.load_deprivation(
+        chosen.url or deprivation.DEFAULT_FILES[chosen.index],
+        index=chosen.index,
+        cache_folder=house.cache / "index",
+        is_national=chosen.covers == "england",
+    )
+
+
+def _official_lsoas(house: House, authority: LocalAuthority) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
+    """Boundaries of the census that the index is on, and where they and the look-up come from."""
+    place, census, cache = house.study.geography, house.study.census, house.cache / "boundaries"
+    found = boundaries.find_lsoa_codes(
+        authority,
+        lookup=place.lookup,
+        census=census,
+        index_lookup=_index(house).table if place.lookup is None else pd.DataFrame(),
+        cache_folder=cache,
+    )
+    outlines = boundaries.fetch_lsoa_boundaries(
+        authority,
+        found.codes,
+        boundaries=place.boundaries or boundaries.DEFAULT_BOUNDARIES[census],
+        census=census,
+        cache_folder=cache,
+    )
+    return outlines.lsoas, {
+        **_origin("boundaries", outlines.provenance),
+        **(_origin("lookup", found.provenance) if found.provenance else {}),
+    }
+
+
+def _official_roads(house: House, lsoas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Directed edges from an extract on disk if the study names one, else from Overpass."""
+    place = house.study.geography
+    which: dict[str, Any] = {
+        "highway_classes": place.highway_classes,
+        "include_tunnels": place.include_tunnels,
+        "include_private": place.include_private,
+    }
+    if place.roads_file:
+        return roads.read_road_edges(
+            lsoas, roads_file=Path(place.roads_file), cache_folder=house.cache / "roads", **which
+        )
+    return roads.fetch_road_edges(
+        lsoas, overpass_url=place.overpass_url, cache_folder=house.cache / "overpass", **which
+    )
+
+
+def _origin(what: str, file: Download) -> dict[str, str]:
+    """Say where something came from, when, and whether it has changed there since."""
+    said = {
+        f"{what}_source": file.address,
+        f"{what}_sha256": file.sha256,
+        f"{what}_fetched_at": f"{file.fetched_at:%Y-%m-%d %H:%M} UTC",
+    }
+    if file.changed_from:
+        said[f"{what}_has_changed"] = f"the file at this address is another than before ({file.changed_from[:12]}…)"
+    if file.note:
+        said[f"{what}_note"] = file.note
+    return said

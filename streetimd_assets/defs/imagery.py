@@ -1,22 +1,31 @@
 """Street images: what there is, what it would take, and the pictures themselves."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
-from streetimd_assets.schemas import PANORAMA_STATUSES
+from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.table_asset import (
+    OWNER,
+    Check,
+    Made,
+    refusals_in_one_sentence,
+    stamped,
+    table_asset,
+)
+from streetimd_assets.errors import TableMissingError, TableUnreadableError
+from streetimd_assets.plots.imagery import attribution_page, imagery_map_page
+from streetimd_assets.schemas import PANORAMA_STATUSES, TABLES
 from streetimd_assets.science import geography, sampling
 from streetimd_assets.science import panoramas as panorama_science
-from streetimd_assets.sources.imagery.base import ImagerySource
-from streetimd_assets.sources.imagery.collecting import collect_images
-from streetimd_assets.sources.imagery.folder import FolderImages
+from streetimd_assets.sources.imagery.collecting import ask_panoramas, collect_images, images_of
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.study.model import Imagery
-from streetimd_assets.synthetic.painting import PaintedStreets
 
 HALF_THE_POINTS_HAVE_IMAGERY = Check(
     "half_the_points_have_imagery",
@@ -36,13 +45,18 @@ IMAGE_FILES_DIFFER = Check(
     "image_files_differ",
     "One file came back for different headings: the provider ignores the heading; delete the images, tell us.",
 )
-# national numbers of LSOAs: a rank over them is a share of the country
-_N_RANKED = {"iod2025": 33_755, "iod2019": 32_844, "synthetic": 300}
+
+
+class FetchAgain(dg.Config):
+    """Whether pictures that were deleted after embedding are fetched, and paid for, once more."""
+
+    fetch_again: bool = False
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
-    """Panoramas, the plan for them, and the images."""
+    """Panoramas, the plan for them, the images, and two pages about them."""
     choice = house.study.imagery
+    acquisition = Acquisition(house)
     stamp = imagery_stamp(choice)
     told = ["lsoa_boundaries", "deprivation_indices"] if house.study.has_painted_images else []
 
@@ -61,18 +75,28 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         A panorama belongs to the LSOA it stands in itself. One that is missing, too far, already
         used or outside the local authority is a row with that status.
         """
-        source = imagery_source(house, context.partition_key)
+        slug = context.partition_key
         lsoas = geography.as_geodataframe(lsoa_boundaries)
-        found = panorama_science.locate_panoramas(
-            source.find_panoramas(sample_points), sample_points, lsoas, max_distance_m=choice.max_distance_m
+        answers = ask_panoramas(
+            acquisition.source(slug),
+            sample_points,
+            web=acquisition.web,
+            progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} requests for panoramas"),
         )
+        found = panorama_science.locate_panoramas(
+            answers, sample_points, lsoas, max_distance_m=choice.max_distance_m
+        )
+        before = _panoramas_before(house, slug)
         apart_m = geography.largest_position_disagreement(found)
         astray = geography.wrong_lsoa_share(found, lsoas)
         counts = found["status"].value_counts()
-        share = float((found["status"] == "ok").mean()) if len(found) else 0.0
+        share = panorama_science.answered_share(found)
         return Made(
             found,
-            {f"n_{status}": int(counts.get(status, 0)) for status in PANORAMA_STATUSES},
+            {
+                **{f"n_{status}": int(counts.get(status, 0)) for status in PANORAMA_STATUSES},
+                **panorama_science.compare_panoramas(before, found),
+            },
             [
                 HALF_THE_POINTS_HAVE_IMAGERY.result(share >= 0.5, usable_share=share),
                 PANORAMAS_STAND_IN_THEIR_LSOA.result(
@@ -81,30 +105,29 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @table_asset(house, code_version="1")
+    @table_asset(house, code_version="2")
     def imagery_plan(
+        context: dg.AssetExecutionContext,
         sample_points: pd.DataFrame,
         panoramas: pd.DataFrame,
         road_segments: pd.DataFrame,
         lsoa_boundaries: pd.DataFrame,
     ) -> Made:
-        """Coverage per LSOA before an image is fetched: roads, points, panoramas and their dates."""
+        """Coverage and cost per LSOA before an image is fetched: panoramas, their age, what they would cost."""
+        slug = context.partition_key
         lsoas = geography.as_geodataframe(lsoa_boundaries)
+        planned = images_of(panoramas, acquisition.source(slug), acquisition.held(slug), acquisition.view)
         plan = panorama_science.plan_imagery(
             sample_points,
             panoramas,
             sampling.road_lengths(geography.as_geodataframe(road_segments), lsoas),
             list(lsoa_boundaries["lsoa_code"]),
-            # a photograph of one's own looks one way
-            n_headings=1 if choice.source == "folder" else len(choice.headings_deg),
+            images_per_panorama=planned.n_planned,
+            held=planned.n_held,
+            cost_usd=acquisition.cost_usd(planned.n_to_buy),
+            today=datetime.now(UTC).date(),
         )
-        return Made(
-            plan,
-            {
-                "n_images_planned": int(plan["n_images_planned"].sum()),
-                "n_lsoas_without_panoramas": int((plan["n_panoramas"] == 0).sum()),
-            },
-        )
+        return Made(plan, {"plan": plan_line(plan, acquisition), "prices": acquisition.price_line})
 
     @table_asset(
         house,
@@ -113,22 +136,26 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         deps=told,
         checks=[ALL_HEADINGS_PER_PANORAMA, IMAGE_FILES_DIFFER],
     )
-    def street_images(context: dg.AssetExecutionContext, panoramas: pd.DataFrame) -> Made:
+    def street_images(context: dg.AssetExecutionContext, config: FetchAgain, panoramas: pd.DataFrame) -> Made:
         """Four images per panorama, facing north, east, south and west, each checked before it counts.
 
         An image recorded as held is not asked for again, also after a run was stopped.
         """
         slug = context.partition_key
         kept = ImageStore(house.folder, slug)
-        # reading a file of one's own again costs nothing, and it may have been replaced
-        recorded = {} if choice.source == "folder" else kept.recorded()
-        usable = panoramas[panoramas["status"] == "ok"]
+        held = acquisition.held(slug)
+        if config.fetch_again:
+            held = {name: row for name, row in held.items() if not row.get("is_deleted")}
         images = collect_images(
-            usable,
-            imagery_source(house, slug),
-            recorded=recorded,
+            panoramas,
+            acquisition.source(slug),
+            web=acquisition.web,
+            recorded=held,
+            view=acquisition.view,
             save=kept.save,
             record=kept.record,
+            purse=acquisition.purse(context.run.run_id),
+            n_at_once=choice.max_connections,
             progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} images"),
         )
         good = images[images["status"] == "ok"]
@@ -138,10 +165,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             images,
             {
                 "n_images": len(good),
-                "n_held_before": int(images["image_id"].isin(list(recorded)).sum()),
+                "n_held_before": int(images["image_id"].isin(list(held)).sum()),
                 "n_invalid": int((images["status"] == "invalid_image").sum()),
                 "n_failed": int((images["status"] == "failed").sum()),
                 "median_captured_on": _median_date(good["captured_on"]),
+                **spending(acquisition),
             },
             [
                 ALL_HEADINGS_PER_PANORAMA.result(complete >= 0.95, complete_share=complete),
@@ -149,7 +177,63 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [panoramas, imagery_plan, street_images]
+    return [panoramas, imagery_plan, street_images, *_pages(house, acquisition)]
+
+
+def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
+    declared: dict[str, Any] = {
+        "group_name": "imagery",
+        "owners": [OWNER],
+        "kinds": {"html"},
+        "partitions_def": house.partitions,
+        "code_version": "1",
+    }
+
+    @dg.asset(**declared)
+    def imagery_map(
+        context: dg.AssetExecutionContext,
+        imagery_plan: pd.DataFrame,
+        lsoa_boundaries: pd.DataFrame,
+        sample_points: pd.DataFrame,
+        panoramas: pd.DataFrame,
+    ) -> dg.MaterializeResult:
+        """The plan as a map: where there is imagery, how old it is and what it would cost."""
+        authority = house.authority(context)
+        with refusals_in_one_sentence():
+            page = imagery_map_page(
+                imagery_plan,
+                geography.as_geodataframe(lsoa_boundaries),
+                # a photograph of one's own answers for no sample point
+                None if acquisition.house.study.imagery.source == "folder" else sample_points,
+                panoramas,
+                heading=f"{house.study.heading}: {authority.name}",
+                prices_note=acquisition.price_line,
+            )
+            line = plan_line(imagery_plan, acquisition)
+            return page_result(house, "imagery_map", page, authority.slug, plan=line)
+
+    @dg.asset(**declared)
+    def attribution_sheet(context: dg.AssetExecutionContext, street_images: pd.DataFrame) -> dg.MaterializeResult:
+        """Whose pictures these are, under which licence, and what the provider asks of those who use them."""
+        authority = house.authority(context)
+        with refusals_in_one_sentence():
+            page = attribution_page(
+                street_images,
+                heading=f"{house.study.heading}: {authority.name}",
+                terms=acquisition.terms,
+            )
+            n_credits = street_images["credit"].nunique()
+            return page_result(house, "attribution_sheet", page, authority.slug, n_credits=n_credits)
+
+    return [imagery_map, attribution_sheet]
+
+
+def _panoramas_before(house: House, slug: str) -> pd.DataFrame:
+    """Return the table as it is, without rows if there is none that can be read."""
+    try:
+        return house.store.read("panoramas", slug)
+    except (TableMissingError, TableUnreadableError):
+        return pd.DataFrame(columns=list(TABLES["panoramas"].column_names))
 
 
 def imagery_stamp(choice: Imagery) -> str:
@@ -159,31 +243,28 @@ def imagery_stamp(choice: Imagery) -> str:
         named = [Path(choice.manifest)] if choice.manifest else []
         found = [path for path in [*Path(choice.folder).rglob("*"), *named] if path.is_file()]
         files = sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
-    return stamped(1, choice, files)
+    # how fast, and with whose leave, makes no other picture
+    manner = {"accept_terms", "retain_images", "requests_per_minute", "max_connections", "address"}
+    return stamped(2, choice.model_dump_json(exclude=manner), files)
 
 
-def imagery_source(house: House, local_authority: str) -> ImagerySource:
-    """Return the study's image source; a new provider is one more case here and one file in sources."""
-    choice = house.study.imagery
-    if choice.source == "folder":
-        return FolderImages(str(choice.folder), choice.manifest)
-    return painted_streets(house, local_authority)
-
-
-def painted_streets(house: House, local_authority: str) -> PaintedStreets:
-    """Return the painter, told how deprived each LSOA of the local authority is."""
-    choice = house.study.imagery
-    ranks = house.store.read("deprivation_indices", local_authority, ["lsoa_code", "imd_rank"])
-    share = 1 - (ranks["imd_rank"] - 0.5) / _N_RANKED[house.study.deprivation.index]
-    return PaintedStreets(
-        geography.as_geodataframe(house.store.read("lsoa_boundaries", local_authority)),
-        pd.Series(share.to_numpy(), index=ranks["lsoa_code"]),
-        world=choice.world,
-        faults=choice.faults,
-        headings_deg=choice.headings_deg,
-        image_size_px=choice.image_size_px,
-        seed=choice.seed,
+def plan_line(plan: pd.DataFrame, acquisition: Acquisition) -> str:
+    """Say a plan in one line."""
+    n_planned, n_held = int(plan["n_images_planned"].sum()), int(plan["n_images_held"].sum())
+    n_bare = int((plan["n_panoramas"] == 0).sum())
+    cost = f"${plan['cost_usd'].sum():,.2f}" if acquisition.ledger else "nothing to pay"
+    age = plan["median_age_years"].median()
+    return (
+        f"{n_planned:,} images of {int(plan['n_panoramas'].sum()):,} panoramas in {len(plan) - n_bare:,} of "
+        f"{len(plan):,} LSOAs; {n_held:,} held, {int(plan['n_images_to_fetch'].sum()):,} to fetch: {cost}; "
+        + ("age not known" if pd.isna(age) else f"median age {age:.1f} years")
     )
+
+
+def spending(acquisition: Acquisition) -> dict[str, Any]:
+    """Say what the month has had of a paid provider, all studies of the data root together."""
+    ledger = acquisition.ledger
+    return {"n_images_bought_this_month": ledger.month_total()} if ledger else {}
 
 
 def _median_date(dates: pd.Series) -> str:

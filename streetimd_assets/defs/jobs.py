@@ -18,6 +18,15 @@ STUDY_WIDE = (
     "feature_importances",
     "study_report",
 )
+BEFORE_BUYING = (
+    "lsoa_boundaries",
+    "road_segments",
+    "deprivation_indices",
+    "sample_points",
+    "panoramas",
+    "imagery_plan",
+    "imagery_map",
+)
 AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 
 
@@ -26,12 +35,17 @@ def collected(house: House) -> list[str]:
     tables = [name for name, table in TABLES.items() if table.is_partitioned and name not in AFTER_MODELS]
     if not house.study.has_painted_images:
         tables = [name for name in tables if TABLES[name].group != "truth"]
-    return [*tables, "category_embeddings", "classification_report"]
+    return [*tables, "imagery_map", "attribution_sheet", "category_embeddings", "classification_report"]
 
 
 def jobs(house: House) -> list[Any]:
-    """Collect per local authority, analyse the whole study, report per local authority."""
+    """Plan and collect per local authority, analyse the whole study, report per local authority."""
     return [
+        dg.define_asset_job(
+            "plan_imagery",
+            selection=list(BEFORE_BUYING),
+            description="One local authority's coverage and cost, before an image is fetched: costs nothing.",
+        ),
         dg.define_asset_job(
             "collect",
             selection=collected(house),

@@ -7,7 +7,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
@@ -41,28 +41,77 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
+# asked of the outside world anew by a refresh; what they change is made again after them
+REFRESHED = ("panoramas", "imagery_plan")
+
+
 def run_study(
-    settings: Settings, *, local_authorities: Iterable[str] | None = None, n_workers: int = 2, say: Say
+    settings: Settings,
+    *,
+    local_authorities: Iterable[str] | None = None,
+    n_workers: int = 2,
+    is_refresh: bool = False,
+    fetch_again: bool = False,
+    say: Say,
 ) -> None:
     """Materialise a study: each local authority, then the whole, then each one's report.
 
     What is there already, made by the same code from the same choices, is used again.
+
+    Parameters
+    ----------
+    settings, local_authorities
+        The study; its local authorities, all if None.
+    n_workers
+        Local authorities collected at the same time.
+    is_refresh
+        Ask the image source anew which panoramas there are.
+    fetch_again
+        Fetch, and pay for, pictures again that were deleted after embedding.
+    say
+        Told each line of progress.
 
     Raises
     ------
     StreetIMDError
         If a run fails; its sentence says which and why.
     """
+    chosen = _prepare(settings, local_authorities)
+    launch = Launch(settings, n_workers, say)
+    again = {"ops": {"street_images": {"config": {"fetch_again": True}}}} if fetch_again else {}
+    anew = [*(REFRESHED if is_refresh else ()), *(("street_images",) if fetch_again else ())]
+    launch.run("collect", chosen, anew=anew, run_config=again)
+    launch.run("analyse", [None])
+    launch.run("report_local_authority", chosen)
+
+
+def plan_study(settings: Settings, *, local_authorities: Iterable[str] | None = None, say: Say) -> list[str]:
+    """Materialise what tells coverage and cost, asking for panoramas anew and for no image.
+
+    Returns
+    -------
+    slugs
+        The local authorities planned.
+
+    Raises
+    ------
+    StreetIMDError
+        If a run fails; its sentence says which and why.
+    """
+    chosen = _prepare(settings, local_authorities)
+    Launch(settings, 1, say).run("plan_imagery", chosen, anew=REFRESHED)
+    return chosen
+
+
+def _prepare(settings: Settings, local_authorities: Iterable[str] | None) -> list[str]:
+    """Make ready for runs; return the partitions chosen."""
     study = load_study(settings.study)
     chosen = [study.authority(name).slug for name in local_authorities or study.slugs]
     prepare_dagster_home(settings)
     House(study, settings).store.sweep()
     with dg.DagsterInstance.get() as instance:
         end_dead_runs(instance)
-    launch = Launch(settings, n_workers, say)
-    launch.run("collect", chosen)
-    launch.run("analyse", [None])
-    launch.run("report_local_authority", chosen)
+    return chosen
 
 
 class Launch:
@@ -74,8 +123,15 @@ class Launch:
         self._say = say
         self._started = time.monotonic()
 
-    def run(self, job: str, partitions: Sequence[str | None]) -> None:
-        """Run what is out of date of a job, for each partition.
+    def run(
+        self,
+        job: str,
+        partitions: Sequence[str | None],
+        *,
+        anew: Sequence[str] = (),
+        run_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Run what is out of date of a job, for each partition, and the assets named ``anew`` in any case.
 
         Raises
         ------
@@ -92,9 +148,10 @@ class Launch:
         ):
             runs = []
             for partition in partitions:
-                keys = out_of_date(self._definitions, self._house, instance, job, partition)
+                keys = out_of_date(self._definitions, self._house, instance, job, partition, anew)
                 if keys:
-                    runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag))
+                    config = dict(run_config or {})
+                    runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag, config))
                 else:
                     self._tell(job, partition, "is there already and is used again")
             try:
@@ -184,7 +241,12 @@ def _is_dead(process: str | None) -> bool:
 
 
 def out_of_date(
-    definitions: dg.Definitions, house: House, instance: dg.DagsterInstance, job: str, partition: str | None
+    definitions: dg.Definitions,
+    house: House,
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str | None,
+    anew: Sequence[str] = (),
 ) -> list[str]:
     """Return the assets of a job that must be made again, and all of the job that follows from them.
 
@@ -202,6 +264,7 @@ def out_of_date(
         slug = partition if node.is_partitioned else None
         if (
             node.parent_keys & stale
+            or key.to_user_string() in anew
             or not house.file_of(key.to_user_string(), slug).exists()
             or latest.code_version(key) != node.code_version
             or latest.was_stopped(key)
@@ -258,7 +321,9 @@ class Materialisations:
         return self._found[key]
 
 
-def _execute(settings: Settings, job: str, partition: str | None, assets: list[str], tag: str) -> None:
+def _execute(
+    settings: Settings, job: str, partition: str | None, assets: list[str], tag: str, run_config: dict[str, Any]
+) -> None:
     """Run some assets of a job in this process; its events go to the instance the user interface shows."""
     from streetimd_assets.definitions import build_defs
 
@@ -271,7 +336,7 @@ def _execute(settings: Settings, job: str, partition: str | None, assets: list[s
             tags={LAUNCH_TAG: tag, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
             raise_on_error=False,
             # the terminal shows progress; the whole log is in the user interface
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **run_config},
         )
         if not result.success:
             where = f" for {partition}" if partition else ""

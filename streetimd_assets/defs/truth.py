@@ -4,7 +4,8 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.imagery import imagery_stamp, painted_streets
+from streetimd_assets.defs.imagery import imagery_stamp
+from streetimd_assets.defs.painted import painted_streets
 from streetimd_assets.defs.table_asset import table_asset
 
 

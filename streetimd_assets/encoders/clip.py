@@ -114,7 +114,7 @@ def load_clip(model: str, weights: str, *, batch_size: int, device: str, precisi
         raise EncoderError(f"precision is auto, fp32 or bf16, not '{precision}'.")
     config = read_config(model)
     checkpoint = find_weights(model, weights, config)
-    network = _build_network(model, checkpoint, _pick_device(device), half=precision == "bf16")
+    network = _build_network(model, checkpoint, pick_device(device), half=precision == "bf16")
     open_clip = import_open_clip()
     try:
         tokenise = open_clip.get_tokenizer(model)
@@ -136,7 +136,7 @@ def load_clip(model: str, weights: str, *, batch_size: int, device: str, precisi
     )
 
 
-def _pick_device(device: str) -> Any:
+def pick_device(device: str) -> Any:
     import torch
 
     if device == "auto":

@@ -1,7 +1,8 @@
 """Contact sheets: small pictures beside the category and scores a model gave them.
 
 The pages need no script at all: thumbnails are JPEG data URIs, sections have anchors, and every
-picture can be reached with the keyboard.
+picture can be reached with the keyboard. A picture leads to its provider's own viewer, which is
+where it can be seen when it has not been kept.
 """
 
 import base64
@@ -13,7 +14,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image, ImageOps
 
-from streetimd_assets.plots import pages, style
+from streetimd_assets.plots import links, pages, style
 
 ReadImage = Callable[[str], bytes | None]
 
@@ -45,7 +46,7 @@ _CSS = """
   background: #eceff2; display: block; }
 .sheet .gap { display: grid; place-items: center; text-align: center; padding: .5rem; border: 1px dashed #9aa5b1; }
 .sheet figcaption { font-size: inherit; margin-top: .3rem; overflow-wrap: anywhere; }
-.sheet strong { color: #1f2933; }
+.sheet strong { color: #1f2933; } .sheet a { display: block; }
 .jump { columns: 12rem; padding-left: 1.1rem; }
 @media print { .sheet { grid-template-columns: repeat(6, 1fr); } .sheet figure { break-inside: avoid; } }
 """
@@ -66,8 +67,9 @@ def contact_sheet_page(
     assessment
         The table `assessment_images`.
     read_image
-        Gives the bytes of a picture by its `image_path`, or None if there is no such file; a
-        picture that is missing or cannot be decoded leaves a gap that says so.
+        Gives the bytes of a picture by its `image_path`, or None if there is no such file. A
+        picture that was not kept leaves a gap with a link to the provider's viewer; one that is
+        missing or cannot be decoded leaves a gap that says so.
     heading
         Title of the study, which says SYNTHETIC IMAGES where images are painted.
     titles
@@ -108,13 +110,13 @@ def _add_reason(
         return
     order = [*(name for name in titles if name in set(rows["category"]))]
     order += sorted(set(rows["category"]) - set(order))
-    links, sheets = [], []
+    jumps, sheets = [], []
     for place, name in enumerate(order):
         of_category = rows[rows["category"] == name]
         here, label = f"{anchor}-{place + 1}", style.title_of(name, titles)
-        links.append(f'<a href="#{here}">{label}</a> ({len(of_category)})')
+        jumps.append(f'<a href="#{here}">{label}</a> ({len(of_category)})')
         sheets.append(f'<h3 id="{here}">{label}</h3>\n{_sheet(of_category, read_image, titles)}')
-    jump = pages.bullets(links).replace("<ul>", '<ul class="jump">')
+    jump = pages.bullets(jumps).replace("<ul>", '<ul class="jump">')
     page.add_section(anchor, title, pages.paragraph(why), jump, *sheets)
 
 
@@ -136,17 +138,32 @@ def _picture(row: Mapping[Any, Any], read_image: ReadImage, titles: Mapping[str,
         f"<strong>{label}</strong><br>{probability}<br>{margin}<br>{lsoa}<br>{heading}, {when}<br>"
         f"<span>{' · '.join(rights) or 'credit and licence not known'}</span>"
     )
-    name, thumbnail = style.escape(row["image_id"]), read_thumbnail(row["image_path"], read_image)
-    if thumbnail is None:
-        shown = f'<div class="gap">No picture: the file of {name} is missing or unreadable</div>'
-    else:
-        data = base64.b64encode(_jpeg(thumbnail, THUMBNAIL_BYTES)).decode()
-        shown = (
-            f'<img src="data:image/jpeg;base64,{data}" width="{thumbnail.width}" height="{thumbnail.height}" '
-            f'loading="lazy" decoding="async" '
-            f'alt="Street image classified as {label}, {probability}, {margin}, {lsoa}, {heading}">'
-        )
+    name = style.escape(row["image_id"])
+    description = f"{label}, {probability}, {margin}, {lsoa}, {heading}"
+    shown = _thumbnail(row, read_image, description) or _gap(row)
     return f'<figure tabindex="0" title="{name}">{shown}<figcaption>{caption}</figcaption></figure>'
+
+
+def _thumbnail(row: Mapping[Any, Any], read_image: ReadImage, description: str) -> str:
+    """Return the small picture as a link to the provider's viewer; empty if there is none to show."""
+    thumbnail = read_thumbnail(row["image_path"], read_image)
+    if thumbnail is None:
+        return ""
+    data = base64.b64encode(_jpeg(thumbnail, THUMBNAIL_BYTES)).decode()
+    picture = (
+        f'<img src="data:image/jpeg;base64,{data}" width="{thumbnail.width}" height="{thumbnail.height}" '
+        f'loading="lazy" decoding="async" alt="Street image classified as {description}">'
+    )
+    return links.outside_link(row["viewer_url"], picture)
+
+
+def _gap(row: Mapping[Any, Any]) -> str:
+    """Return what stands where there is no picture: where it can be seen, or that its file is gone."""
+    name = style.escape(row["image_id"])
+    if links.web_address(row["viewer_url"]) is None:
+        return f'<div class="gap">No picture: the file of {name} is missing or unreadable</div>'
+    link = links.outside_link(row["viewer_url"], "open at the provider")
+    return f'<div class="gap"><span>Picture not kept: {link}</span></div>'
 
 
 def _heading(heading_deg: Any) -> str:

@@ -15,6 +15,7 @@ STATUS_WORDS = {
     "no_imagery": "no imagery near the point",
     "too_far": "further from the point than allowed",
     "not_official": "not the provider's own",
+    "outside_dates": "taken outside the dates asked for",
     "outside_local_authority": "stands in another local authority",
     "duplicate_panorama": "reached from another point too, counted there",
     "invalid_image": "not a usable picture",

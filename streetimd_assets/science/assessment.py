@@ -59,7 +59,7 @@ def choose_images(
 
 def _with_files(probabilities: pd.DataFrame, street_images: pd.DataFrame) -> pd.DataFrame:
     """Join each classified image, in the order of image_id, to its file, date and credit."""
-    files = street_images[["image_id", "image_path", "captured_on", "licence", "credit"]]
+    files = street_images[["image_id", "image_path", "captured_on", "licence", "credit", "viewer_url"]]
     ordered = probabilities.sort_values("image_id", ignore_index=True)
     return ordered.merge(files, on="image_id", how="left", validate="one_to_one")
 

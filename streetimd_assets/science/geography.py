@@ -11,7 +11,7 @@ from streetimd_assets.errors import ScienceError
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
-    from pyproj import Transformer
+    from pyproj import Geod, Transformer
 
 BRITISH_NATIONAL_GRID = "EPSG:27700"
 WGS_84 = "EPSG:4326"
@@ -112,6 +112,37 @@ def to_easting_northing(longitude_deg: npt.ArrayLike, latitude_deg: npt.ArrayLik
     return _transform(WGS_84, BRITISH_NATIONAL_GRID, longitude_deg, latitude_deg)
 
 
+def bearings(
+    from_easting_m: npt.ArrayLike,
+    from_northing_m: npt.ArrayLike,
+    to_easting_m: npt.ArrayLike,
+    to_northing_m: npt.ArrayLike,
+) -> Degrees:
+    """Compute compass bearings from place to place, on the ellipsoid.
+
+    Grid north is not true north: in England they are up to 3 degrees apart.
+
+    Parameters
+    ----------
+    from_easting_m, from_northing_m, to_easting_m, to_northing_m
+        Positions in EPSG:27700, shape (n,) each.
+
+    Returns
+    -------
+    bearing_deg
+        Clockwise from true north, 0 up to but not including 360, shape (n,); NaN where both are one place.
+    """
+    begins = to_longitude_latitude(from_easting_m, from_northing_m)
+    ends = to_longitude_latitude(to_easting_m, to_northing_m)
+    bearing_deg, _, distance_m = _ellipsoid().inv(*begins, *ends)
+    return np.where(np.asarray(distance_m) > 1e-6, _within(np.asarray(bearing_deg), 360.0), np.nan)
+
+
+def folded(bearing_deg: npt.ArrayLike) -> Degrees:
+    """Fold bearings to 0 up to but not including 180: a road has no front. NaN stays."""
+    return _within(np.asarray(bearing_deg, dtype=np.float64), 180.0)
+
+
 def largest_position_disagreement(table: pd.DataFrame) -> float:
     """Largest distance, metres, between the grid position and the longitude and latitude of a row.
 
@@ -135,6 +166,19 @@ def _transform(source: str, target: str, first: npt.ArrayLike, second: npt.Array
     )
     unknown = ~(np.isfinite(converted[0]) & np.isfinite(converted[1]))
     return tuple(np.where(unknown, np.nan, part) for part in converted)  # type: ignore[return-value]
+
+
+def _within(bearing_deg: Degrees, turn_deg: float) -> Degrees:
+    # the remainder of a tiny negative number is a whole turn, once rounded
+    remainder = np.mod(bearing_deg, turn_deg)
+    return np.where(remainder == turn_deg, 0.0, remainder)
+
+
+@cache
+def _ellipsoid() -> "Geod":
+    from pyproj import Geod
+
+    return Geod(ellps="WGS84")
 
 
 @cache

@@ -1,6 +1,7 @@
 """Which panoramas may be used, where they stand, and what their images will amount to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +28,12 @@ def locate_panoramas(
     Parameters
     ----------
     answers
-        What the image source replied, one row per point: point_id, panorama_id, status, status_detail,
-        longitude_deg, latitude_deg, captured_on, camera_heading_deg, source, licence, credit.
+        What the image source replied: point_id, panorama_id, status, status_detail, longitude_deg,
+        latitude_deg, captured_on, is_360, camera_heading_deg, source, licence, credit, viewer_url. A point
+        has one row, or one for each of several flat photographs.
     points
-        Rows of ``sample_points``. An answer for none of them (a photograph of one's own) has no distance.
+        Rows of ``sample_points``. An answer for none of them (a photograph of one's own) has no distance
+        and no bearing of the road.
     lsoas
         LSOAs of the local authority: columns lsoa_code and geometry, EPSG:27700.
     max_distance_m
@@ -39,20 +42,25 @@ def locate_panoramas(
     Returns
     -------
     panoramas
-        Rows of ``panoramas``, in the order of point_id.
+        Rows of ``panoramas``, in the order of point_id and panorama_id.
 
     Raises
     ------
     ScienceError
-        If a point has two answers.
+        If a point has several answers that are not flat photographs, each another.
     """
-    located = answers.sort_values("point_id", ignore_index=True).astype({"status_detail": object})
-    _require_one_answer(located["point_id"])
+    located = answers.sort_values(["point_id", "panorama_id"], ignore_index=True).astype({"status_detail": object})
+    # of a place without imagery nobody knows
+    located["is_360"] = located["is_360"].eq(True)
+    _require_answers_that_differ(located)
     located["easting_m"], located["northing_m"] = geography.to_easting_northing(
         located["longitude_deg"], located["latitude_deg"]
     )
-    asked = points.set_index("point_id")[["easting_m", "northing_m"]].reindex(located["point_id"])
-    located["distance_m"] = np.hypot(*(located[["easting_m", "northing_m"]].to_numpy() - asked.to_numpy()).T)
+    asked = points.set_index("point_id")[["easting_m", "northing_m", "road_bearing_deg"]].astype(float)
+    asked = asked.reindex(located["point_id"])
+    apart = located[["easting_m", "northing_m"]].to_numpy() - asked[["easting_m", "northing_m"]].to_numpy()
+    located["distance_m"] = np.hypot(*apart.T)
+    located["road_bearing_deg"] = asked["road_bearing_deg"].to_numpy()
     located["lsoa_code"] = geography.find_lsoas(located["easting_m"], located["northing_m"], lsoas)
     is_far = located["distance_m"] > max_distance_m
     how_far = located["distance_m"].map(f"{{:.0f}} m from its point, {max_distance_m:g} m allowed".format)
@@ -69,9 +77,12 @@ def plan_imagery(
     road_length_m: "pd.Series[float]",
     lsoa_codes: Sequence[str],
     *,
-    n_headings: int,
+    images_per_panorama: "pd.Series[int]",
+    held: Mapping[str, int],
+    cost_usd: float,
+    today: date,
 ) -> pd.DataFrame:
-    """Count, per LSOA, the images to come and how old and how far from their points they are.
+    """Count, per LSOA, the images to come, what they cost, and how old and how far from their points they are.
 
     Parameters
     ----------
@@ -81,29 +92,72 @@ def plan_imagery(
         Undirected road inside each LSOA, metres, by lsoa_code.
     lsoa_codes
         One row is returned for each, LSOAs without roads or panoramas included.
-    n_headings
-        Images per panorama; a flat photograph, which has a heading of its own, gives one.
+    images_per_panorama
+        How many images each row of ``panoramas`` gives, with the same index; that of one that is not used
+        does not matter.
+    held
+        How many of them are held, by panorama_id.
+    cost_usd
+        Of all images to fetch together; it is shared out by their number, whichever of them fall into a
+        free tier.
+    today
+        Day from which age is counted, in years of 365.25 days.
 
     Returns
     -------
     plan
         Rows of ``imagery_plan``.
     """
-    usable = panoramas[panoramas["status"] == "ok"]
-    n_images = usable["camera_heading_deg"].isna().map({True: n_headings, False: 1}).astype(int)
-    day = pd.to_datetime(usable["captured_on"])
-    by_lsoa = usable.assign(n_images=n_images, day=day).groupby("lsoa_code")
+    by_lsoa = _usable(panoramas, images_per_panorama, held, today).groupby("lsoa_code")
     plan = pd.DataFrame(index=pd.Index(sorted(lsoa_codes), name="lsoa_code"))
     plan["road_length_m"] = road_length_m.reindex(plan.index, fill_value=0.0)
     plan["n_points"] = points["lsoa_code"].value_counts()
     plan["n_panoramas"] = by_lsoa.size()
-    plan["n_images_planned"] = by_lsoa["n_images"].sum()
+    plan["n_images_planned"] = by_lsoa["n_planned"].sum()
     plan["median_distance_m"] = by_lsoa["distance_m"].median()
     plan["oldest_captured_on"] = _dates(by_lsoa["day"].min().reindex(plan.index))
     plan["median_captured_on"] = _dates(by_lsoa["day"].median().reindex(plan.index))
-    counts = ["n_points", "n_panoramas", "n_images_planned"]
+    plan["median_age_years"] = by_lsoa["age_years"].median()
+    plan["n_images_held"] = by_lsoa["n_held"].sum()
+    counts = ["n_points", "n_panoramas", "n_images_planned", "n_images_held"]
     plan[counts] = plan[counts].fillna(0).astype(int)
+    plan["n_images_to_fetch"] = plan["n_images_planned"] - plan["n_images_held"]
+    plan["cost_usd"] = cost_usd * plan["n_images_to_fetch"] / max(1, plan["n_images_to_fetch"].sum())
     return plan.reset_index()
+
+
+def answered_share(panoramas: pd.DataFrame) -> float:
+    """Share of points with a panorama that is used; 0 without points."""
+    is_answered = (panoramas["status"] == "ok").groupby(panoramas["point_id"]).any()
+    return float(is_answered.mean()) if len(is_answered) else 0.0
+
+
+def compare_panoramas(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, int]:
+    """Count the places at which the panoramas that are used have changed since they were asked for before.
+
+    Parameters
+    ----------
+    before, after
+        Rows of ``panoramas``; only those with status ok are compared, point by point.
+
+    Returns
+    -------
+    counts
+        Places where there was none (``n_new``), where there is another, taken later (``n_newer``) or not
+        (``n_other``), where there is none any more (``n_gone``) and where there are the same
+        (``n_unchanged``).
+    """
+    old, new = (_by_place(panoramas) for panoramas in (before, after))
+    both = old.index.intersection(new.index)
+    is_same = old.loc[both, "names"] == new.loc[both, "names"]
+    is_newer = ~is_same & (new.loc[both, "newest"] > old.loc[both, "newest"])
+    return {
+        "n_new": len(new.index.difference(old.index)),
+        "n_newer": int(is_newer.sum()),
+        "n_other": int((~is_same & ~is_newer).sum()),
+        "n_gone": len(old.index.difference(new.index)),
+        "n_unchanged": int(is_same.sum()),
+    }
 
 
 def headings_per_panorama(images: pd.DataFrame) -> "pd.Series[int]":
@@ -124,11 +178,42 @@ def repeated_files(images: pd.DataFrame) -> int:
     return int(usable["sha256"].duplicated(keep=False).sum())
 
 
-def _require_one_answer(point_ids: "pd.Series[str]") -> None:
-    twice = point_ids[point_ids.duplicated()]
-    if len(twice):
+def _usable(
+    panoramas: pd.DataFrame, images_per_panorama: "pd.Series[int]", held: Mapping[str, int], today: date
+) -> pd.DataFrame:
+    """Panoramas that are used, with the number of their images, their day and their age."""
+    usable = panoramas[panoramas["status"] == "ok"]
+    n_planned = images_per_panorama.reindex(usable.index)
+    n_held = usable["panorama_id"].map(lambda name: held.get(name, 0)).astype(int)
+    day = pd.to_datetime(usable["captured_on"])
+    return usable.assign(
+        n_planned=n_planned,
+        n_held=np.minimum(n_held, n_planned),
+        day=day,
+        age_years=(pd.Timestamp(today) - day).dt.total_seconds() / (365.25 * 86_400),
+    )
+
+
+def _by_place(panoramas: pd.DataFrame) -> pd.DataFrame:
+    """Names of the panoramas used at each point, and the newest day of theirs."""
+    usable = panoramas[panoramas["status"] == "ok"]
+    by_place = usable.assign(day=pd.to_datetime(usable["captured_on"])).groupby("point_id")
+    return pd.DataFrame(
+        {
+            "names": by_place["panorama_id"].agg(lambda names: "\n".join(sorted(names))).astype(object),
+            "newest": by_place["day"].max(),
+        }
+    )
+
+
+def _require_answers_that_differ(answers: pd.DataFrame) -> None:
+    """See that a point with several answers has several flat photographs."""
+    is_one_of_several = answers["point_id"].duplicated(keep=False)
+    names_several = answers[["point_id", "panorama_id"]].duplicated(keep=False) | answers["panorama_id"].isna()
+    wrong = answers.loc[is_one_of_several & (names_several | answers["is_360"]), "point_id"].unique()
+    if len(wrong):
         raise ScienceError(
-            f"point '{twice.iloc[0]}' has more than one panorama (and {len(twice) - 1} more such answers); "
+            f"point '{wrong[0]}' has more than one panorama, or one twice (and {len(wrong) - 1} more such points); "
             "give every photograph a point_id of its own"
         )
 

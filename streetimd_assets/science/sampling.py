@@ -1,7 +1,11 @@
-"""Lay sample points along roads, evenly or at random, by length and never twice."""
+"""Lay sample points along roads, evenly or at random, by length and never twice.
+
+Samples are nested: a denser or larger one keeps every point of an earlier one, so that no picture is
+paid for twice. :mod:`streetimd_assets.science.places` says how.
+"""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +13,13 @@ import pandas as pd
 
 from streetimd_assets import schemas
 from streetimd_assets.errors import RoadError
-from streetimd_assets.science import geography
+from streetimd_assets.science import geography, places
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
 
 MIN_DISTANCE_M = 1.0
 _SHORTEST_SEGMENT_M = 0.01
-_MAX_DRAWS = 50
 
 Metres = npt.NDArray[np.float64]
 
@@ -32,13 +35,15 @@ def undirected_segments(edges: "GeoDataFrame", lsoas: "GeoDataFrame") -> "GeoDat
     edges
         Directed edges in EPSG:27700, columns from_node, to_node, osm_way_id, road_name, highway, geometry.
     lsoas
-        Columns lsoa_code and geometry, EPSG:27700; segments that touch none of them are dropped.
+        Columns lsoa_code and geometry, EPSG:27700; ways that touch none of them are dropped.
 
     Returns
     -------
     segments
-        Columns of ``road_segments``; lines run on from segment to segment of a way. ``segment_id`` is the
-        way and the place along it, numbered from 0 before segments outside the LSOAs are dropped.
+        Columns of ``road_segments``; lines run on from segment to segment of a way, and a way is whole as
+        far as ``edges`` have it: where its points lie does not depend on where other roads cut it up.
+        ``segment_id`` is the way and the place along it, numbered from 0. ``bearing_deg`` is from a
+        segment's first end to its last, clockwise from true north; None for a closed one.
 
     Raises
     ------
@@ -52,10 +57,11 @@ def undirected_segments(edges: "GeoDataFrame", lsoas: "GeoDataFrame") -> "GeoDat
     if not len(touching):
         raise RoadError(
             f"none of the {len(edges)} road edges given touches any of the {len(lsoas)} LSOAs; check that roads "
-            "and boundaries are of the same place and that geography.network_type has roads there"
+            "and boundaries are of the same place and that geography.highway_classes has the classes of road there"
         )
-    segments = _along_ways(streets).iloc[touching]
-    segments = segments.assign(length_m=segments.geometry.length)
+    ways = streets["osm_way_id"].iloc[touching].unique()
+    segments = _along_ways(streets[streets["osm_way_id"].isin(ways)].reset_index(drop=True))
+    segments = segments.assign(length_m=segments.geometry.length, bearing_deg=_bearings(segments))
     return segments[list(schemas.TABLES["road_segments"].column_names)].reset_index(drop=True)
 
 
@@ -64,17 +70,21 @@ def sample_points(
     lsoas: "GeoDataFrame",
     *,
     spacing_m: float,
-    mode: Literal["regular", "random"],
+    mode: places.Mode,
     min_points_per_lsoa: int = 0,
     max_points_per_lsoa: int | None = None,
     seed: int,
 ) -> pd.DataFrame:
     """Lay points on roads, one for each ``spacing_m`` of length, none within a metre of another.
 
-    ``regular`` strings all segments end to end, way by way, and takes a point every ``spacing_m`` from
-    one random start, so that spacing carries over from segment to segment of a street (a systematic
-    sample). ``random`` draws as many points uniformly on length. Where points come within
-    `MIN_DISTANCE_M` of each other, as at junctions, ``regular`` leaves one out and ``random`` draws again.
+    ``regular`` takes a point every ``spacing_m`` along each way from a random start (a systematic sample).
+    ``random`` takes metres of road by chance, and a point anywhere in each, so that their number varies as
+    counts do: by its square root. Of places within `MIN_DISTANCE_M` of each other, as at junctions, the one
+    whose turn comes first is kept.
+
+    The sample of an LSOA is a beginning of one fixed order of its places. So half the spacing (any
+    smaller spacing, if random), a higher minimum or a higher cap keeps every earlier point; and a
+    change of roads moves no point of other ways, but may take those within a metre of a new way.
 
     Parameters
     ----------
@@ -85,17 +95,17 @@ def sample_points(
     spacing_m
         Metres of road from point to point.
     min_points_per_lsoa
-        An LSOA with roads but fewer points is given more, each as far as can be from all others, until
-        it has this many or its roads have no place left.
+        An LSOA with roads but fewer points gets those of half the spacing, a quarter and so on down to
+        about a metre, until it has this many or its roads have no place left.
     max_points_per_lsoa
-        Keep a random choice of this many where there are more.
+        Keep this many where there are more.
     seed
-        Of the random start, draws and choices.
+        Of all that is drawn.
 
     Returns
     -------
     points
-        Rows of ``sample_points``.
+        Rows of ``sample_points``; ``road_bearing_deg`` is clockwise from true north.
 
     Raises
     ------
@@ -105,18 +115,19 @@ def sample_points(
     if segments.empty:
         raise RoadError("there are no road segments to lay points on; materialise road_segments first")
     geography.require_british_grid(segments)
-    rng = np.random.default_rng(seed)
-    ordered = _in_order(segments)
-    lay = _every if mode == "regular" else _uniformly
-    points = lay(ordered, spacing_m, rng)
-    points["lsoa_code"] = geography.find_lsoas(points["easting_m"], points["northing_m"], lsoas)
-    points = points[points["lsoa_code"].notna()]
-    points = _top_up(points, ordered, lsoas, min_points_per_lsoa, rng)
-    points = _with_names(points)
-    if max_points_per_lsoa is not None:
-        draw = pd.Series(rng.random(len(points)), index=points.index).groupby(points["lsoa_code"]).rank()
-        points = points[draw <= max_points_per_lsoa]
-    return points.reset_index(drop=True)
+    strings = places.string_ways(segments, seed=seed)
+    free = _free_places(places.places_along(strings, spacing_m=spacing_m, mode=mode), lsoas)
+    n_wanted = free["lsoa_code"].value_counts().reindex(sorted(lsoas["lsoa_code"]), fill_value=0)
+    n_wanted = n_wanted.clip(upper=max_points_per_lsoa).clip(lower=min_points_per_lsoa)
+    free = _with_denser_places(free, strings, lsoas, spacing_m, mode, min_points_per_lsoa)
+    free = free.sort_values(["lsoa_code", "turn"], ignore_index=True)
+    is_chosen = free.groupby("lsoa_code").cumcount() < n_wanted.loc[free["lsoa_code"]].to_numpy()
+    return _with_names(free[is_chosen], strings, segments)
+
+
+def points_kept(before: pd.DataFrame, after: pd.DataFrame) -> int:
+    """Count the points of an earlier sample that a later one has too."""
+    return int(before["point_id"].isin(after["point_id"]).sum())
 
 
 def road_lengths(segments: "GeoDataFrame", lsoas: "GeoDataFrame") -> "pd.Series[float]":
@@ -202,120 +213,71 @@ def _walk(ends: Sequence[Sequence[int]]) -> Iterator[tuple[int, bool]]:
             node = last if node == first else first
 
 
-def _in_order(segments: "GeoDataFrame") -> "GeoDataFrame":
-    place = segments["segment_id"].str.rpartition("-")[2].astype(int)
-    return segments.assign(_place=place).sort_values(["osm_way_id", "_place"], ignore_index=True)
-
-
-def _every(segments: "GeoDataFrame", spacing_m: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Points every ``spacing_m`` along all segments, strung end to end."""
-    length_m = float(segments.geometry.length.sum())
-    points = _positions(segments, np.arange(rng.uniform(0, spacing_m), length_m, spacing_m))
-    return points[~_crowded(points)]
-
-
-def _uniformly(segments: "GeoDataFrame", spacing_m: float, rng: np.random.Generator) -> pd.DataFrame:
-    """As many points as ``_every`` lays, each anywhere on the segments with equal chance."""
-    length_m = float(segments.geometry.length.sum())
-    n_points = int(length_m / spacing_m + rng.random())
-    at_m = np.empty(0)
-    # a few of the draws fall beside others and are drawn again
-    for _ in range(_MAX_DRAWS):
-        at_m = np.r_[at_m, rng.uniform(0, length_m, n_points - len(at_m))]
-        points = _positions(segments, at_m)
-        is_crowded = _crowded(points)
-        if not is_crowded.any():
-            break
-        at_m = at_m[~is_crowded]
-    return points[~is_crowded]
-
-
-def _positions(segments: Any, at_m: Metres) -> pd.DataFrame:
-    """Points at these lengths along the segments, strung end to end in the order given.
-
-    One interpolation over the vertices of all segments; positions are rounded to millimetres.
-    """
+def _bearings(segments: "GeoDataFrame") -> Metres:
     import shapely
 
-    vertices, segment = shapely.get_coordinates(segments.geometry.to_numpy(), return_index=True)
-    step_m = np.hypot(*np.diff(vertices, axis=0).T)
-    step_m[np.diff(segment) > 0] = 0.0
-    vertex_m = np.r_[0.0, np.cumsum(step_m)]
-    start_m = vertex_m[np.flatnonzero(np.r_[True, np.diff(segment) > 0])]
-    on = np.clip(np.searchsorted(start_m, at_m, side="right") - 1, 0, None)
-    return pd.DataFrame(
-        {
-            "segment_id": segments["segment_id"].to_numpy()[on],
-            "easting_m": np.interp(at_m, vertex_m, vertices[:, 0]).round(3),
-            "northing_m": np.interp(at_m, vertex_m, vertices[:, 1]).round(3),
-        }
-    )
+    lines = segments.geometry.to_numpy()
+    ends = (shapely.get_coordinates(shapely.get_point(lines, end)).T for end in (0, -1))
+    return geography.bearings(*(coordinate for end in ends for coordinate in end))
 
 
-def _crowded(points: pd.DataFrame) -> npt.NDArray[np.bool_]:
-    """True for a point within `MIN_DISTANCE_M` of an earlier one."""
+def _free_places(found: pd.DataFrame, lsoas: "GeoDataFrame") -> pd.DataFrame:
+    """Keep the places that no earlier place comes within `MIN_DISTANCE_M` of, and name their LSOA.
+
+    A place that is itself left out still keeps others away. So whether a place is free depends on what
+    lies within a metre of it and on nothing farther off.
+    """
     from scipy.spatial import KDTree
 
-    crowded = np.zeros(len(points), dtype=bool)
-    if len(points) > 1:
-        tree = KDTree(points[["easting_m", "northing_m"]].to_numpy())
-        crowded[tree.query_pairs(MIN_DISTANCE_M, output_type="ndarray")[:, 1]] = True
-    return crowded
+    in_turn = found.sort_values(["turn", "easting_m", "northing_m"], ignore_index=True)
+    is_free = np.ones(len(in_turn), dtype=bool)
+    if len(in_turn) > 1:
+        tree = KDTree(in_turn[["easting_m", "northing_m"]].to_numpy())
+        is_free[tree.query_pairs(MIN_DISTANCE_M, output_type="ndarray").max(axis=1, initial=-1)] = False
+    free = in_turn[is_free]
+    free = free.assign(lsoa_code=geography.find_lsoas(free["easting_m"], free["northing_m"], lsoas))
+    return free[free["lsoa_code"].notna()]
 
 
-def _top_up(
-    points: pd.DataFrame, segments: "GeoDataFrame", lsoas: "GeoDataFrame", minimum: int, rng: np.random.Generator
+def _with_denser_places(
+    free: pd.DataFrame,
+    strings: places.Strings,
+    lsoas: "GeoDataFrame",
+    spacing_m: float,
+    mode: places.Mode,
+    least: int,
 ) -> pd.DataFrame:
-    """Add points to LSOAs that have roads but fewer points than ``minimum``."""
-    n_points = points["lsoa_code"].value_counts().reindex(lsoas["lsoa_code"], fill_value=0)
-    for code in sorted(n_points.index[n_points < minimum]):
-        lsoa = lsoas[lsoas["lsoa_code"] == code]
-        places = _places(segments, lsoa, rng)
-        if len(places):
-            chosen = _farthest(places, points, minimum - int(n_points[code]))
-            points = pd.concat([points, places.iloc[chosen].assign(lsoa_code=code)], ignore_index=True)
-    return points
+    """Go on to half the spacing, and half of that, in the LSOAs that have fewer places than the least."""
+    import shapely
+
+    roads = shapely.STRtree(strings.lines)
+    while (spacing_m := spacing_m / 2) >= MIN_DISTANCE_M:
+        n_free = free["lsoa_code"].value_counts().reindex(lsoas["lsoa_code"], fill_value=0).to_numpy()
+        short = lsoas[n_free < least]
+        # as far around as a place can keep another away
+        near = np.unique(
+            roads.query(shapely.buffer(short.geometry.to_numpy(), 2 * MIN_DISTANCE_M), "intersects")[1]
+        )
+        if not len(near):
+            break
+        denser = places.places_along(strings, spacing_m=spacing_m, mode=mode, which=near)
+        kept = free[~free["lsoa_code"].isin(short["lsoa_code"])]
+        free = pd.concat([kept, _free_places(denser, short)], ignore_index=True)
+    return free
 
 
-def _places(segments: "GeoDataFrame", lsoa: "GeoDataFrame", rng: np.random.Generator) -> pd.DataFrame:
-    """Places a point could have on the roads of one LSOA, about a metre apart, at most 500, shuffled."""
-    outline = lsoa.geometry.iloc[0]
-    near = segments.iloc[np.sort(segments.sindex.query(outline, predicate="intersects"))]
-    pieces = near.set_geometry(near.geometry.intersection(outline)).explode(ignore_index=True)
-    pieces = pieces[pieces.geometry.length > 0]
-    length_m = float(pieces.geometry.length.sum())
-    if not length_m:
-        return pd.DataFrame()
-    n_places = int(np.clip(length_m, 8, 500))
-    at_m = np.asarray((rng.permutation(n_places) + rng.random()) * (length_m / n_places), dtype=np.float64)
-    places = _positions(pieces, at_m)
-    return places[pd.notna(geography.find_lsoas(places["easting_m"], places["northing_m"], lsoa))]
-
-
-def _farthest(places: pd.DataFrame, points: pd.DataFrame, n_wanted: int) -> list[int]:
-    """Choose places one by one, each the farthest from all points and places chosen before."""
-    from scipy.spatial import KDTree
-
-    columns = ["easting_m", "northing_m"]
-    free = places[columns].to_numpy(dtype=np.float64)
-    apart_m = np.full(len(free), np.inf)
-    if len(points):
-        apart_m = KDTree(points[columns].to_numpy(dtype=np.float64)).query(free)[0]
-    chosen: list[int] = []
-    while len(chosen) < n_wanted and apart_m.max() > MIN_DISTANCE_M:
-        chosen.append(int(np.argmax(apart_m)))
-        apart_m = np.minimum(apart_m, np.hypot(*(free - free[chosen[-1]]).T))
-    return chosen
-
-
-def _with_names(points: pd.DataFrame) -> pd.DataFrame:
-    """Add point_id, longitude and latitude, in the order of point_id."""
-    decimetres = (points[["easting_m", "northing_m"]] * 10).round().astype("int64").astype(str)
-    longitude_deg, latitude_deg = geography.to_longitude_latitude(points["easting_m"], points["northing_m"])
-    named = points.assign(
+def _with_names(chosen: pd.DataFrame, strings: places.Strings, segments: "GeoDataFrame") -> pd.DataFrame:
+    """Add all that is said of a point, in the order of point_id."""
+    decimetres = (chosen[["easting_m", "northing_m"]] * 10).round().astype("int64").astype(str)
+    longitude_deg, latitude_deg = geography.to_longitude_latitude(chosen["easting_m"], chosen["northing_m"])
+    before = chosen["vertex"].to_numpy()
+    along = np.c_[strings.vertices[before], strings.vertices[before + 1]]
+    named = chosen.assign(
         point_id=decimetres["easting_m"] + "_" + decimetres["northing_m"],
+        segment_id=segments["segment_id"].to_numpy()[chosen["segment_row"]],
         longitude_deg=longitude_deg,
         latitude_deg=latitude_deg,
+        road_bearing_deg=geography.folded(geography.bearings(*along.T)),
     )
     columns = list(schemas.TABLES["sample_points"].column_names)
     return named[columns].sort_values("point_id", ignore_index=True)

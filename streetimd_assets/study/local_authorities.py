@@ -1,4 +1,4 @@
-"""England's 296 local authorities of 2024, by readable slug, code and name.
+"""England's 296 local authorities of 2024, by readable slug, code and name; and what they were before.
 
 Source: Office for National Statistics, licensed under the Open Government Licence v3.0;
 ``n_lsoas`` counts their LSOAs of 2021.
@@ -7,7 +7,7 @@ Source: Office for National Statistics, licensed under the Open Government Licen
 import csv
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -57,6 +57,39 @@ def all_local_authorities() -> dict[str, LocalAuthority]:
         )
         for row in csv.DictReader(text.splitlines())
     }
+
+
+@cache
+def lad_changes() -> dict[str, str]:
+    """Return the code of 2024 of every local authority district of 2019 that has become part of another.
+
+    Whole districts were merged, none was divided.
+    """
+    text = (files("streetimd_assets.study") / "lad_changes.csv").read_text(encoding="utf-8")
+    return {row["lad_code_before"]: row["lad_code"] for row in csv.DictReader(text.splitlines())}
+
+
+def codes_since_2019(lad_code: str) -> list[str]:
+    """Return the codes that a local authority of 2024, or a part of it, has had since 2019.
+
+    Examples
+    --------
+    >>> codes_since_2019("E06000063")  # Cumberland: Allerdale, Carlisle and Copeland until 2023
+    ['E06000063', 'E07000026', 'E07000028', 'E07000029']
+    """
+    return [lad_code, *(before for before, after in lad_changes().items() if after == lad_code)]
+
+
+def name_codes(codes: Collection[str], at_most: int = 20) -> str:
+    """Return the codes for a sentence: all of them, or the first ones and how many more there are.
+
+    Examples
+    --------
+    >>> name_codes(["E01000003", "E01000001", "E01000002"], at_most=2)
+    'E01000001, E01000002 and 1 more'
+    """
+    named = ", ".join(sorted(codes)[:at_most])
+    return named + (f" and {len(codes) - at_most:,} more" if len(codes) > at_most else "")
 
 
 def find_local_authority(name: str, among: Iterable[LocalAuthority] | None = None) -> LocalAuthority:

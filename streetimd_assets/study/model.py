@@ -115,9 +115,7 @@ class Sampling(_Section):
     min_points_per_lsoa: int = Field(
         default=0, ge=0, description="top up an LSOA that has roads to this many points"
     )
-    max_points_per_lsoa: int | None = Field(
-        default=None, ge=1, description="keep at most this many points"
-    )
+    max_points_per_lsoa: int | None = Field(default=None, ge=1, description="keep at most this many points")
     seed: int = Field(default=1, ge=0, description="seed of the random numbers")
 
     @model_validator(mode="after")
@@ -170,7 +168,9 @@ class Imagery(_Section):
     )
     captured_from: date | None = Field(default=None, description="use no picture older than this day")
     captured_to: date | None = Field(default=None, description="use no picture newer than this day")
-    months: tuple[Month, ...] = Field(default=(), description="use only these months of the year, 1 to 12; [] for all")
+    months: tuple[Month, ...] = Field(
+        default=(), description="use only these months of the year, 1 to 12; [] for all"
+    )
     outdoor_only: bool = Field(default=True, description="google: leave out the insides of buildings")
     official_only: bool = Field(default=True, description="google: leave out what users have uploaded")
     image_size_px: int = Field(default=640, ge=64, le=640, description="side of the square pictures")
@@ -201,6 +201,8 @@ class Imagery(_Section):
 
     @model_validator(mode="after")
     def _folder_is_named(self) -> Self:
+        if self.source == "painted" and self.headings_from != "north":
+            raise ValueError('painted streets are painted by compass: headings_from = "north"')
         if self.source == "folder" and not self.folder:
             raise ValueError("source 'folder' needs folder = \"/path/to/images\"")
         return self
@@ -208,7 +210,9 @@ class Imagery(_Section):
     @model_validator(mode="after")
     def _days_are_in_order(self) -> Self:
         if self.captured_from and self.captured_to and self.captured_from > self.captured_to:
-            raise ValueError(f"captured_from ({self.captured_from}) must not be after captured_to ({self.captured_to})")
+            raise ValueError(
+                f"captured_from ({self.captured_from}) must not be after captured_to ({self.captured_to})"
+            )
         return self
 
 

@@ -108,12 +108,23 @@ def _with_absolute_paths(study: Study, base: Path) -> Study:
     def absolute(path: str | None) -> str | None:
         return str((base / Path(path).expanduser()).resolve()) if path else path
 
-    imagery = study.imagery.model_copy(
-        update={"folder": absolute(study.imagery.folder), "manifest": absolute(study.imagery.manifest)}
-    )
-    update: dict[str, object] = {"imagery": imagery}
-    if "://" not in study.deprivation.url:
-        update["deprivation"] = study.deprivation.model_copy(update={"url": absolute(study.deprivation.url)})
+    def local(named: str | None) -> str | None:
+        return named if named and "://" in named else absolute(named)
+
+    place, imagery = study.geography, study.imagery
+    update: dict[str, object] = {
+        "geography": place.model_copy(
+            update={
+                "boundaries": local(place.boundaries),
+                "lookup": local(place.lookup),
+                "roads_file": absolute(place.roads_file),
+            }
+        ),
+        "deprivation": study.deprivation.model_copy(update={"url": local(study.deprivation.url)}),
+        "imagery": imagery.model_copy(
+            update={"folder": absolute(imagery.folder), "manifest": absolute(imagery.manifest)}
+        ),
+    }
     if study.encoder.weights.startswith((".", "/", "~")):
         update["encoder"] = study.encoder.model_copy(update={"weights": absolute(study.encoder.weights)})
     return study.model_copy(update=update)

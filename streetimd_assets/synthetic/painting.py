@@ -90,9 +90,9 @@ class PaintedStreets:
         -------
         answers
             ``point_id``, ``panorama_id``, ``status`` (ok or no_imagery), ``status_detail``,
-            ``longitude_deg``, ``latitude_deg``, ``captured_on``, ``camera_heading_deg`` (unknown:
-            a panorama has no one heading), ``source``, ``licence`` and ``credit``; a row for each
-            point, in the order given. A panorama's name holds world, seed, edition (of faults and
+            ``longitude_deg``, ``latitude_deg``, ``captured_on``, ``is_360`` (true: it is painted all
+            round), ``camera_heading_deg`` (unknown), ``source``, ``licence``, ``credit`` and
+            ``viewer_url`` (none); a row for each point, in the order given. A panorama's name holds world, seed, edition (of faults and
             size) and place in decimetres.
         """
         points_dm = np.round(10 * points[["easting_m", "northing_m"]].to_numpy(dtype=float)).astype(np.int64)
@@ -112,12 +112,16 @@ class PaintedStreets:
                 "longitude_deg": np.where(has_imagery, longitude, np.nan),
                 "latitude_deg": np.where(has_imagery, latitude, np.nan),
                 "captured_on": if_there([captured_on(place, key=self._key) for place in places]),
+                "is_360": np.ones(len(places), dtype=bool),
                 "camera_heading_deg": np.full(len(places), np.nan),
                 "source": self.name,
                 "licence": if_there([_LICENCE] * len(places)),
                 "credit": if_there([_CREDIT] * len(places)),
+                "viewer_url": [None] * len(places),
             }
-        ).astype(dict.fromkeys(("panorama_id", "status_detail", "captured_on", "licence", "credit"), object))
+        ).astype(
+            dict.fromkeys(("panorama_id", "status_detail", "captured_on", "licence", "credit", "viewer_url"), object)
+        )
 
     def headings_of(self, panorama: Mapping[str, Any]) -> tuple[float | None, ...]:
         """Return the directions painted of every panorama, clockwise from north."""

@@ -35,7 +35,7 @@ def chosen(n_per_category=2, n_least_decisive=3, categories=tuple(TITLES)):
     table["image_id"] = [f"p{number:03d}@090" for number in range(len(table))]
     return table.assign(
         lsoa_code="Z0000001", heading_deg=90.0, probability=0.912, margin=0.0347, image_path=table["image_id"],
-        captured_on=date(2021, 5, 4), licence="CC BY-SA 4.0", credit="A. Photographer",
+        captured_on=date(2021, 5, 4), licence="CC BY-SA 4.0", credit="A. Photographer", viewer_url=None,
     )  # fmt: skip
 
 
@@ -76,6 +76,37 @@ def test_a_picture_that_cannot_be_had_leaves_a_gap_with_its_name(answer):
     assert "No picture: the file of p001@090 is missing or unreadable" in page.words
     assert len(page.attributes("img")) == len(table) - 1
     assert len(page.attributes("figure")) == len(table)
+
+
+def viewer_of(table):
+    return table.assign(viewer_url=[f"https://viewer.example/?id={name}&look=90" for name in table["image_id"]])
+
+
+def outside(page):
+    links = ReadPage(page).attributes("a")
+    return [link for link in links if not link["href"].startswith("#")]
+
+
+def test_each_picture_leads_to_its_own_page_at_the_provider():
+    table = viewer_of(chosen())
+    links = outside(sheet(table))
+    assert sorted(link["href"] for link in links) == sorted(table["viewer_url"])
+    assert all(link["rel"] == "noopener noreferrer" for link in links)
+    assert outside(sheet(chosen())) == []
+
+
+def test_pictures_that_were_not_kept_are_labelled_gaps_that_lead_to_the_provider():
+    table = viewer_of(chosen())
+    page = sheet(table, lambda path: None)
+    assert ReadPage(page).words.count("Picture not kept: open at the provider") == len(table)
+    assert ReadPage(page).attributes("img") == []
+    assert sorted(link["href"] for link in outside(page)) == sorted(table["viewer_url"])
+
+
+def test_an_address_that_is_not_of_the_web_is_no_link():
+    table = chosen().assign(viewer_url="javascript:alert(1)")
+    assert outside(sheet(table)) == []
+    assert "javascript" not in sheet(table, lambda path: None)
 
 
 def test_a_picture_without_path_date_heading_or_credit_says_so():

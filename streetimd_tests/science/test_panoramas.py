@@ -32,6 +32,7 @@ def points_at(**east_m):
             "lsoa_code": ["E01000001" if east < 500 else "E01000002" for east in east_m.values()],
             "easting_m": [WEST + east for east in east_m.values()],
             "northing_m": SOUTH + 250,
+            "road_bearing_deg": 90.0,
         }
     )
 
@@ -46,11 +47,30 @@ def answer(point_id, east_m, panorama_id=None, status="ok", **more):
         "longitude_deg": longitude_deg,
         "latitude_deg": latitude_deg,
         "captured_on": date(2024, 6, 1),
+        "is_360": True,
         "camera_heading_deg": None,
         "source": "painted",
         "licence": None,
         "credit": None,
+        "viewer_url": None,
     } | more
+
+
+def photograph(point_id, east_m, heading_deg, **more):
+    return answer(point_id, east_m, f"f{heading_deg:g}", is_360=False, camera_heading_deg=heading_deg, **more)
+
+
+def plan_of(points, located, lengths=None, *, n_images=4, held=None, cost_usd=0.0):
+    return panoramas.plan_imagery(
+        points,
+        located,
+        pd.Series({"E01000001": 800.0}) if lengths is None else lengths,
+        ["E01000002", "E01000001"],
+        images_per_panorama=pd.Series(n_images, index=located.index),
+        held=held or {},
+        cost_usd=cost_usd,
+        today=date(2026, 1, 1),
+    )
 
 
 def locate(answers, points, lsoas):
@@ -136,9 +156,66 @@ def test_no_answers_give_no_panoramas(lsoas):
     assert panoramas.locate_panoramas(none, points_at(a=1), lsoas, max_distance_m=50).empty
 
 
-def test_two_answers_for_one_point_are_refused(lsoas):
-    with pytest.raises(ScienceError, match="point 'a' has more than one panorama"):
-        locate([answer("a", 140), answer("a", 150)], points_at(a=100), lsoas)
+@pytest.mark.parametrize(
+    "second",
+    [
+        answer("a", 150),
+        photograph("a", 140, 90.0),
+        answer("a", 140, None, status="no_imagery", is_360=None) | {"panorama_id": None},
+    ],
+    ids=["another panorama", "the same photograph", "no imagery"],
+)
+def test_two_answers_for_one_point_are_refused_unless_they_are_photographs_that_differ(lsoas, second):
+    with pytest.raises(ScienceError, match="point 'a' has more than one panorama, or one twice"):
+        locate([photograph("a", 140, 90.0), second], points_at(a=100), lsoas)
+
+
+def test_a_point_may_be_answered_by_flat_photographs_that_look_different_ways(lsoas):
+    answers = [photograph("a", 140 + number, heading) for number, heading in enumerate((270.0, 0.0, 90.0))]
+    located = panoramas.locate_panoramas(pd.DataFrame(answers), points_at(a=130), lsoas, max_distance_m=50)
+    assert located["panorama_id"].tolist() == ["f0", "f270", "f90"]
+    assert located["status"].tolist() == ["ok"] * 3
+    assert located["camera_heading_deg"].tolist() == [0, 270, 90]
+    assert not located["is_360"].any()
+    assert panoramas.answered_share(located) == 1
+
+
+def test_a_photograph_that_answers_two_points_is_left_to_the_nearest(lsoas):
+    answers = [photograph("a", 140, 0.0), photograph("a", 141, 90.0), photograph("b", 140, 0.0)]
+    located = panoramas.locate_panoramas(pd.DataFrame(answers), points_at(a=120, b=145), lsoas, max_distance_m=50)
+    assert located["status"].tolist() == ["duplicate_panorama", "ok", "ok"]
+
+
+def test_a_panorama_is_told_the_bearing_of_the_road_at_its_point(lsoas):
+    located = locate([answer("a", 140), answer("mine", 150)], points_at(a=130).assign(road_bearing_deg=37.5), lsoas)
+    assert located.loc["a", "road_bearing_deg"] == 37.5
+    assert np.isnan(located.loc["mine", "road_bearing_deg"])
+
+
+def test_a_place_without_imagery_does_not_look_all_round(lsoas):
+    none = answer("a", 140, status="no_imagery", is_360=None, longitude_deg=None, latitude_deg=None)
+    located = locate([none | {"panorama_id": None}, answer("b", 160)], points_at(a=140, b=160), lsoas)
+    assert located["is_360"].to_dict() == {"a": False, "b": True}
+    assert located["is_360"].dtype == bool
+
+
+def test_what_a_provider_says_of_dates_and_its_own_page_stays(lsoas):
+    late = answer(
+        "a", 140, status="outside_dates", status_detail="taken in 2014", viewer_url="https://example.org/p"
+    )
+    located = locate([late], points_at(a=130), lsoas)
+    assert located.loc["a", ["status", "status_detail", "viewer_url"]].tolist() == [
+        "outside_dates",
+        "taken in 2014",
+        "https://example.org/p",
+    ]
+
+
+def test_the_share_answered_counts_points_not_photographs(lsoas):
+    answers = [photograph("a", 140, 0.0), photograph("a", 140, 90.0), answer("b", 300, status="no_imagery")]
+    located = panoramas.locate_panoramas(pd.DataFrame(answers), points_at(a=130, b=300), lsoas, max_distance_m=50)
+    assert panoramas.answered_share(located) == 0.5
+    assert panoramas.answered_share(located.iloc[:0]) == 0
 
 
 def test_the_plan_counts_what_is_to_come_in_every_lsoa(lsoas):
@@ -146,20 +223,89 @@ def test_the_plan_counts_what_is_to_come_in_every_lsoa(lsoas):
     answers = [
         answer("a", 110, captured_on=date(2020, 1, 1)),
         answer("b", 202, captured_on=date(2024, 1, 1)),
-        answer("c", 303, captured_on=None, camera_heading_deg=12.0),
+        answer("c", 303, captured_on=None),
         answer("d", 400, captured_on=date(1999, 1, 1)),
     ]
     located = locate(answers, points, lsoas).reset_index()
-    lengths = pd.Series({"E01000001": 800.0})
-    plan = panoramas.plan_imagery(points, located, lengths, ["E01000002", "E01000001"], n_headings=4)
+    plan = plan_of(points, located, n_images=pd.Series([4, 4, 1, 4]))
     assert list(plan.columns) == list(schemas.TABLES["imagery_plan"].column_names)
     first, second = plan.to_dict("records")
     assert (first["n_points"], first["n_panoramas"], first["n_images_planned"]) == (4, 3, 9)
     assert first["median_distance_m"] == pytest.approx(3, abs=0.01)
     assert (first["oldest_captured_on"], first["median_captured_on"]) == (date(2020, 1, 1), date(2021, 12, 31))
+    # the median of 6.0 and 2.0 years
+    assert first["median_age_years"] == pytest.approx(4, abs=0.01)
     assert (second["road_length_m"], second["n_points"], second["n_images_planned"]) == (0, 0, 0)
     assert np.isnan(second["median_distance_m"])
+    assert np.isnan(second["median_age_years"])
     assert second["oldest_captured_on"] is None
+
+
+def test_what_is_held_is_neither_fetched_nor_paid_again(lsoas):
+    points = points_at(a=100, b=200, c=700)
+    located = locate([answer("a", 100), answer("b", 200), answer("c", 700)], points, lsoas).reset_index()
+    # of a panorama that is not planned any more, and of more headings than are planned
+    plan = plan_of(points, located, held={"p100": 3, "p700": 8, "gone": 4}, cost_usd=10.0).set_index("lsoa_code")
+    assert plan["n_images_planned"].to_dict() == {"E01000001": 8, "E01000002": 4}
+    assert plan["n_images_held"].to_dict() == {"E01000001": 3, "E01000002": 4}
+    assert plan["n_images_to_fetch"].to_dict() == {"E01000001": 5, "E01000002": 0}
+    assert plan["cost_usd"].to_dict() == {"E01000001": 10.0, "E01000002": 0.0}
+
+
+def test_the_cost_of_all_is_shared_out_by_images(lsoas):
+    points = points_at(a=100, b=200, c=700)
+    located = locate([answer("a", 100), answer("b", 200), answer("c", 700)], points, lsoas).reset_index()
+    plan = plan_of(points, located, cost_usd=0.84)
+    assert plan["cost_usd"].tolist() == pytest.approx([0.56, 0.28])
+    nothing = plan_of(points, located.assign(status="too_far"), cost_usd=0.0)
+    assert nothing["cost_usd"].tolist() == [0, 0]
+    assert nothing["n_images_to_fetch"].tolist() == [0, 0]
+
+
+def used(**places):
+    """Panoramas by point: (panorama_id, year), several for photographs."""
+    rows = [
+        {
+            "point_id": point_id,
+            "panorama_id": name,
+            "status": "ok" if year else "too_far",
+            "captured_on": day_of(year),
+        }
+        for point_id, found in places.items()
+        for name, year in found
+    ]
+    return pd.DataFrame(rows, columns=["point_id", "panorama_id", "status", "captured_on"])
+
+
+def day_of(year):
+    return date(year, 6, 1) if year else None
+
+
+def test_what_changed_since_is_counted_place_by_place():
+    before = used(
+        same=[("p", 2020)], renewed=[("q", 2018)], older=[("r", 2020)], lost=[("s", 2020)], far=[("t", 0)]
+    )
+    after = used(
+        same=[("p", 2020)], renewed=[("q2", 2023)], older=[("r2", 2019)], far=[("t", 2021)], here=[("u", 2020)]
+    )
+    assert panoramas.compare_panoramas(before, after) == {
+        "n_new": 2,
+        "n_newer": 1,
+        "n_other": 1,
+        "n_gone": 1,
+        "n_unchanged": 1,
+    }
+
+
+def test_nothing_changed_if_the_same_photographs_come_in_another_order():
+    photographs = used(a=[("p", 2020), ("q", 2021)], b=[("r", 2020)])
+    told = panoramas.compare_panoramas(photographs, photographs.iloc[::-1])
+    assert told == {"n_new": 0, "n_newer": 0, "n_other": 0, "n_gone": 0, "n_unchanged": 2}
+
+
+def test_everything_is_new_the_first_time():
+    told = panoramas.compare_panoramas(used(), used(a=[("p", 2020)], b=[("q", 2021)]))
+    assert told == {"n_new": 2, "n_newer": 0, "n_other": 0, "n_gone": 0, "n_unchanged": 0}
 
 
 def images_of(n_panoramas, headings=(0, 90, 180, 270)):

@@ -1,11 +1,16 @@
-import os
+import asyncio
 import socket
 
 import pytest
 
 from streetimd_assets.errors import SourceError
-from streetimd_assets.sources import asking
+from streetimd_assets.sources import asking, web
 from streetimd_tests.standins.server import Reply, StandIn, busy
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch):
+    monkeypatch.setattr(web, "BASE_WAIT_S", 0.01)
 
 
 def ask(url, **more):
@@ -51,8 +56,7 @@ def test_a_refusal_is_not_asked_again(status):
     assert len(server.log) == 1
 
 
-def test_a_server_that_is_not_there_is_one_sentence(monkeypatch):
-    monkeypatch.setattr(asking, "WAITS_S", (0.01,))
+def test_a_server_that_is_not_there_is_one_sentence():
     port = free_port()
     with pytest.raises(SourceError, match=rf"http://127\.0\.0\.1:{port} did not answer .* no connection"):
         ask(f"http://127.0.0.1:{port}")
@@ -77,45 +81,8 @@ def test_servers_are_told_who_asks():
 
 
 def test_asking_works_where_an_event_loop_is_running_as_in_a_notebook():
-    import asyncio
-
     async def cell(address):
         return ask(address)
 
     with StandIn(always(Reply(b"roads"))) as server:
         assert asyncio.run(cell(server.address)) == b"roads"
-
-
-def download(server, folder):
-    return asking.download(f"{server.address}/File 7.csv", folder, error=SourceError, remedy="look at it")
-
-
-def test_a_download_is_asked_for_once(tmp_path):
-    with StandIn(always(Reply(b"index"))) as server:
-        first, second = download(server, tmp_path / "kept"), download(server, tmp_path / "kept")
-    assert first == second
-    assert first.read_bytes() == b"index"
-    assert len(server.log) == 1
-    assert sorted(os.listdir(tmp_path / "kept")) == [first.name, f"{first.name}.sha256"]
-
-
-def test_a_damaged_download_is_asked_for_again(tmp_path):
-    with StandIn(always(Reply(b"index"))) as server:
-        download(server, tmp_path).write_bytes(b"ind")
-        assert download(server, tmp_path).read_bytes() == b"index"
-    assert len(server.log) == 2
-
-
-def test_files_of_the_same_name_from_different_addresses_are_kept_apart(tmp_path):
-    with StandIn(lambda asked: Reply(asked.query["year"].encode())) as server:
-        kept = [
-            asking.download(f"{server.address}/f.csv?year={year}", tmp_path, error=SourceError, remedy="")
-            for year in (2019, 2025)
-        ]
-    assert [path.read_bytes() for path in kept] == [b"2019", b"2025"]
-
-
-def test_a_download_that_fails_leaves_nothing_behind(tmp_path):
-    with StandIn(always(Reply(status=404))) as server, pytest.raises(SourceError):
-        download(server, tmp_path)
-    assert os.listdir(tmp_path) == []

@@ -37,6 +37,12 @@ def busy(status: int = 503) -> Reply:
 Answer = Callable[[Asked], Reply]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    # a shorter queue makes a client that opens many connections at once wait a second for some of them
+    request_queue_size = 128
+
+
 class StandIn:
     """Serve ``answer`` on a free port of loopback.
 
@@ -50,8 +56,7 @@ class StandIn:
         self.never_faulty = tuple(never_faulty)
         self.log: list[Asked] = []
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     @property

@@ -1,6 +1,8 @@
 """An image that is held is known to be held, whatever its name and however the last run ended."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +41,18 @@ def images(tmp_path):
 
 
 def row(name, **about):
-    return {"image_id": name, "status": "ok", "image_path": None, "captured_on": date(2021, 5, 4), **about}
+    known = {"image_id": name, "status": "ok", "image_path": None, "captured_on": date(2021, 5, 4)}
+    return {**known, "is_deleted": False, **about}
+
+
+def keep(images, *names, data=b"jpeg"):
+    """Save and record pictures, as a collection does."""
+    for name in names:
+        images.record(row(name, image_path=images.save(name, data), n_bytes=len(data), view="640 px"))
+
+
+def folder_of(tmp_path):
+    return tmp_path / "images" / "camden"
 
 
 def test_an_image_is_read_by_the_path_it_was_kept_under(images, tmp_path):
@@ -89,11 +102,80 @@ def test_a_line_that_a_kill_left_broken_costs_only_itself(images, tmp_path, spoi
 
 
 def test_an_image_whose_file_is_gone_is_asked_for_again(images, tmp_path):
-    for name in ("p1@000", "p2@000"):
-        images.record(row(name, image_path=images.save(name, b"jpeg")))
+    keep(images, "p1@000", "p2@000")
     images.record(row("p3@000", status="invalid_image"))
-    (tmp_path / "images" / "camden" / "p1@000.jpg").unlink()
+    (folder_of(tmp_path) / "p1@000.jpg").unlink()
     assert set(images.recorded()) == {"p2@000", "p3@000"}
+
+
+@pytest.mark.parametrize("left", [b"", b"jpe", b"jpegs"])
+def test_an_image_whose_file_has_another_length_than_was_recorded_is_not_held(images, tmp_path, left):
+    keep(images, "p1@000", "p2@000")
+    (folder_of(tmp_path) / "p1@000.jpg").write_bytes(left)
+    assert set(images.recorded()) == {"p2@000"}
+    keep(images, "p1@000")
+    assert set(images.recorded()) == {"p1@000", "p2@000"}
+
+
+def test_a_deleted_image_has_no_file_and_is_held_with_all_that_is_known_of_it(images, tmp_path):
+    keep(images, "a/b@000", "p2@000")
+    before = images.recorded()
+    assert images.delete(["a/b@000", "never seen@000"]) == 1
+    assert images.files() == (1, 4)
+    after = images.recorded()
+    assert after["a/b@000"] == before["a/b@000"] | {"is_deleted": True}
+    assert after["p2@000"] == before["p2@000"]
+    assert read_image_file(tmp_path, after["a/b@000"]["image_path"]) is None
+    assert images.delete(["a/b@000"]) == 0
+
+
+def test_a_deleted_image_that_is_fetched_again_has_its_file_again(images, tmp_path):
+    keep(images, "p1@000")
+    images.delete(["p1@000"])
+    keep(images, "p1@000", data=b"another view")
+    assert images.recorded()["p1@000"] == row(
+        "p1@000", image_path="images/camden/p1@000.jpg", n_bytes=12, view="640 px"
+    )
+    (folder_of(tmp_path) / "p1@000.jpg").unlink()
+    assert images.recorded() == {}
+
+
+def test_an_image_is_held_while_its_file_is_being_deleted(images, monkeypatch):
+    keep(images, "p1@000", "p2@000")
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        images.delete(["p1@000", "p2@000"])
+    monkeypatch.undo()
+    assert set(images.recorded()) == {"p1@000", "p2@000"}
+    # the files that were left can still be deleted
+    assert images.delete(["p1@000", "p2@000"]) == 2
+    assert set(images.recorded()) == {"p1@000", "p2@000"}
+    assert images.files() == (0, 0)
+
+
+def test_purging_leaves_no_picture_and_forgets_no_image(images, tmp_path):
+    keep(images, "p1@000", "p2@000")
+    images.record(row("p3@000", status="invalid_image"))
+    # killed after a file was saved and before it was recorded, and while one was written
+    images.save("p4@000", b"jpeg")
+    (folder_of(tmp_path) / ".tmp-0-p5@000.jpg").write_bytes(b"jp")
+    assert images.files() == (4, 14)
+    assert images.purge() == 4
+    assert images.files() == (0, 0)
+    assert [path.name for path in folder_of(tmp_path).iterdir()] == ["journal.jsonl"]
+    assert set(images.recorded()) == {"p1@000", "p2@000", "p3@000"}
+    assert images.purge() == 0
+
+
+def test_where_nothing_was_collected_there_is_nothing_to_count_delete_or_purge(images, tmp_path):
+    assert (images.files(), images.delete(["p1@000"]), images.purge()) == ((0, 0), 0, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_recorded_by_many_threads_are_all_there(images):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: images.record(row(f"{number}@000", credit="x" * 5000)), range(400)))
+    assert set(images.recorded()) == {f"{number}@000" for number in range(400)}
 
 
 def test_local_authorities_keep_journals_of_their_own(images, tmp_path):

@@ -7,6 +7,9 @@ from streetimd_assets.study import find_local_authority
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
     all_local_authorities,
+    codes_since_2019,
+    lad_changes,
+    name_codes,
     slugify,
 )
 
@@ -52,3 +55,25 @@ def test_invented_places_bear_codes_that_no_official_place_has():
     official = {authority.lad_code[0] for authority in EVERYONE}
     assert official.isdisjoint({authority.lad_code[0] for authority in SYNTHETIC_LOCAL_AUTHORITIES})
     assert {authority.slug for authority in SYNTHETIC_LOCAL_AUTHORITIES}.isdisjoint(all_local_authorities())
+
+
+def test_districts_merged_since_2019_are_now_part_of_a_local_authority_of_2024():
+    today = {authority.lad_code for authority in EVERYONE}
+    assert set(lad_changes().values()) < today
+    assert set(lad_changes()).isdisjoint(today)
+    # England had 317 in 2019: these 28 have become seven
+    assert 296 - 7 + len(lad_changes()) == 317
+
+
+def test_a_local_authority_that_never_changed_has_one_code():
+    assert codes_since_2019("E09000007") == ["E09000007"]
+
+
+def test_somerset_was_four_districts():
+    assert codes_since_2019("E06000066") == ["E06000066", "E07000187", "E07000188", "E07000189", "E07000246"]
+
+
+def test_twenty_codes_are_all_named_and_of_more_it_is_said_how_many():
+    codes = [f"E01{number:06d}" for number in range(22)]
+    assert name_codes(codes[:20]) == ", ".join(codes[:20])
+    assert name_codes(codes) == ", ".join(codes[:20]) + " and 2 more"

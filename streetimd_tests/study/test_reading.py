@@ -114,9 +114,13 @@ BAD = {
         'templates = ["a photo"]\n' + OWN,
         ['templates = ["a photo"]', "{} once"],
     ),
-    "2019 on boundaries of 2021": (
-        VALID + '[deprivation]\nindex = "iod2019"',
-        ["deprivation.index", "'iod2019'", "geography.lsoa_service", "iod2025"],
+    "days the wrong way round": (
+        VALID + 'captured_from = 2024-01-01\ncaptured_to = 2020-01-01',
+        ["captured_from (2024-01-01)", "captured_to (2020-01-01)"],
+    ),
+    "a class of road that is none": (
+        VALID + '[geography]\nhighway_classes = ["A roads"]',
+        ["geography.highway_classes", "'A roads'", "residential"],
     ),
     "a synthetic index of real places": (
         VALID + '[deprivation]\nindex = "synthetic"',

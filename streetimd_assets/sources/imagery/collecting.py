@@ -1,49 +1,119 @@
 """Collect the images of panoramas: each one once, resumable, failures as rows."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from streetimd_assets.schemas import TABLES
-from streetimd_assets.sources.imagery.base import FetchFailed, ImagerySource, heading_label
-from streetimd_assets.sources.imagery.checking import check_image
+from streetimd_assets.errors import BudgetError
+from streetimd_assets.sources.imagery.aside import run_aside
+from streetimd_assets.sources.imagery.base import ImagerySource, Progress
+from streetimd_assets.sources.imagery.fetching import Collection, Purse
+from streetimd_assets.sources.imagery.image_rows import Recorded, Row, as_table, image_id, is_held, rows_of
+from streetimd_assets.sources.web import Web
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Row = dict[str, Any]
 
-# an image with one of these was had, and asking again would bring the same
-SETTLED = ("ok", "invalid_image")
-PROGRESS_EVERY = 100
-_OUTCOME = ("status", "status_detail", "image_path", "width_px", "height_px", "n_bytes", "sha256")
-_FROM_PANORAMA = ("panorama_id", "point_id", "lsoa_code", "captured_on", "source", "licence", "credit")
+@dataclass(frozen=True)
+class PlannedImages:
+    """How many images some panoramas give, and how many of them are held.
 
-
-def image_id(panorama_id: str, heading_deg: float | None) -> str:
-    """Name an image by its panorama and heading.
-
-    Examples
-    --------
-    >>> image_id("p1", 90), image_id("p1", None)
-    ('p1@090', 'p1@na')
+    Parameters
+    ----------
+    n_planned
+        For each row of the panoramas, with their index; 0 for one that is not used.
+    n_held
+        By ``panorama_id``.
+    n_to_buy
+        Requests still to be sent, which is what a paid provider bills.
     """
-    return f"{panorama_id}@{heading_label(heading_deg)}"
+
+    n_planned: "pd.Series"
+    n_held: Mapping[str, int]
+    n_to_buy: int
+
+
+def ask_panoramas(
+    source: ImagerySource,
+    points: "pd.DataFrame",
+    *,
+    web: Callable[[], Web],
+    progress: Progress | None = None,
+) -> "pd.DataFrame":
+    """Ask a source which panorama stands near each point, and wait for the answers.
+
+    Parameters
+    ----------
+    source, points
+        As :meth:`~streetimd_assets.sources.imagery.base.ImagerySource.find_panoramas` takes them.
+    web
+        Makes the client that asks.
+    progress
+        Called about once a second, in the calling thread, with how many requests are done and how
+        many there are.
+
+    Raises
+    ------
+    ImageryError
+        If the source refuses.
+    """
+    told: list[tuple[int, int]] = []
+
+    async def ask() -> "pd.DataFrame":
+        async with web() as open_web:
+            return await source.find_panoramas(points, open_web, lambda *counts: told.append(counts))
+
+    def look() -> None:
+        if progress is not None and told:
+            progress(*told[-1])
+            told.clear()
+
+    answers = run_aside(ask, look=look)
+    look()
+    return answers
+
+
+def images_of(panoramas: "pd.DataFrame", source: ImagerySource, recorded: Recorded, view: str) -> PlannedImages:
+    """Count the images of panoramas before any is fetched; parameters as of :func:`collect_images`."""
+    import pandas as pd
+
+    n_planned = pd.Series(0, index=panoramas.index, dtype="int64")
+    n_held: dict[str, int] = {}
+    n_to_buy = 0
+    usable = panoramas.index[panoramas["status"] == "ok"]
+    for label, panorama in zip(usable, rows_of(panoramas.loc[usable]), strict=True):
+        name = panorama["panorama_id"]
+        for shot in source.shots_of(panorama):
+            held = [is_held(recorded.get(image_id(name, heading)), view) for heading in shot.headings_deg]
+            n_planned[label] += len(held)
+            n_held[name] = n_held.get(name, 0) + sum(held)
+            n_to_buy += not all(held)
+    return PlannedImages(n_planned, n_held, n_to_buy)
 
 
 def collect_images(
     panoramas: "pd.DataFrame",
     source: ImagerySource,
     *,
-    recorded: Mapping[str, Mapping[str, Any]],
+    web: Callable[[], Web],
+    recorded: Recorded,
+    view: str,
     save: Callable[[str, bytes], str],
     record: Callable[[Row], None],
-    progress: Callable[[int, int], None] | None = None,
+    purse: Purse | None = None,
+    n_at_once: int,
+    progress: Progress | None = None,
 ) -> "pd.DataFrame":
     """Collect every image of the usable panoramas.
 
-    An image recorded as ``ok`` or ``invalid_image`` is never asked for again; one recorded as
-    ``failed`` is. Each new image is saved, then recorded, before the next is asked for, so a run
-    that is stopped goes on where it was.
+    An image recorded as ``ok`` or ``invalid_image`` in the same view is never asked for again; one
+    recorded as ``failed`` is. Each new image is saved and recorded as soon as it is there, so a run
+    that is stopped or killed goes on where it was. Panoramas are taken in an order that has nothing to do
+    with where they stand: what a stopped run holds is spread over all LSOAs.
+
+    Whatever interrupts the calling thread stops the collection: nothing more is sent, what has been sent
+    is waited for a few seconds, and what has been received is saved and recorded.
 
     Parameters
     ----------
@@ -51,15 +121,25 @@ def collect_images(
         Rows of ``panoramas``; only those with status ``ok`` are asked for.
     source
         Where images come from.
+    web
+        Makes the client that asks.
     recorded
-        Rows of ``street_images`` from earlier runs, by ``image_id``.
+        Rows of ``street_images`` from earlier runs with their ``view``, by ``image_id``.
+    view
+        Names what a picture takes in, such as its size and field of view: a picture of another view
+        is another picture.
     save
-        Called with ``image_id`` and the bytes of a good image; returns the path it is kept under.
-        What it raises, such as a full disk, stops the collection.
+        Called with ``image_id`` and the bytes of a good image, from several threads at once; returns the
+        path it is kept under. What it raises, such as a full disk, stops the collection.
     record
-        Called with the row of each new image.
+        Called with the row of each new image, and ``view`` in it, by one thread at a time.
+    purse
+        Pays for each request before it is sent, also for one that is sent again; closed at the end.
+    n_at_once
+        Requests under way at the same time; as many images are in memory at most.
     progress
-        Called after every hundredth image and the last, with how many are done and how many there are.
+        Called about once a second and at the end, in the calling thread, with how many images are
+        done and how many there are.
 
     Returns
     -------
@@ -68,63 +148,25 @@ def collect_images(
 
     Raises
     ------
+    BudgetError
+        If the purse pays no more; says how many images are held and how many are left.
     ImageryError
         If the source refuses.
     """
-    planned = sorted(_plan(panoramas, source), key=lambda plan: plan[0])
-    rows = []
-    for n_done, (name, panorama, heading_deg) in enumerate(planned, start=1):
-        about: Row = {"image_id": name, "heading_deg": heading_deg}
-        about |= {column: _known(panorama[column]) for column in _FROM_PANORAMA}
-        before = recorded.get(name)
-        if before is not None and before["status"] in SETTLED:
-            row = about | {column: _known(before[column]) for column in _OUTCOME}
-        else:
-            row = about | _fetch(name, panorama, heading_deg, source, save)
-            record(row)
-        rows.append(row)
-        if progress is not None and (n_done % PROGRESS_EVERY == 0 or n_done == len(planned)):
-            progress(n_done, len(planned))
-    return _as_table(rows)
+    usable = panoramas[panoramas["status"] == "ok"]
+    collection = Collection(usable, source, recorded, view, save, record)
 
+    def look() -> None:
+        if progress is not None:
+            progress(len(collection.outcomes), len(collection.planned))
 
-def _plan(panoramas: "pd.DataFrame", source: ImagerySource) -> Iterator[tuple[str, Row, float | None]]:
-    """Every image there is to be had: its name, panorama and heading."""
-    for row in panoramas[panoramas["status"] == "ok"].to_dict("records"):
-        panorama = {str(column): value for column, value in row.items()}
-        for heading_deg in source.headings_of(panorama):
-            yield image_id(panorama["panorama_id"], heading_deg), panorama, heading_deg
-
-
-def _fetch(
-    name: str,
-    panorama: Row,
-    heading_deg: float | None,
-    source: ImagerySource,
-    save: Callable[[str, bytes], str],
-) -> Row:
-    """Fetch, check and save one image; what became of it, as columns of its row."""
-    outcome: Row = dict.fromkeys(_OUTCOME)
     try:
-        data = source.fetch_image(panorama, heading_deg)
-    except FetchFailed as failure:
-        return outcome | {"status": "failed", "status_detail": str(failure)}
-    outcome |= vars(check_image(data))
-    if outcome["status"] == "ok":
-        outcome["image_path"] = save(name, data)
-    return outcome
-
-
-def _known(value: Any) -> Any:
-    """Return None for the several ways in which a data frame says that nothing is known."""
-    import pandas as pd
-
-    return None if pd.isna(value) else value
-
-
-def _as_table(rows: list[Row]) -> "pd.DataFrame":
-    import pandas as pd
-
-    table = pd.DataFrame(rows, columns=list(TABLES["street_images"].column_names))
-    counts = dict.fromkeys(("width_px", "height_px", "n_bytes"), "Int64")
-    return table.astype({"heading_deg": "float64", **counts})
+        if len(collection.outcomes) < len(collection.planned):
+            run_aside(lambda: collection.run(web, purse, n_at_once), look=look)
+    except BudgetError as limit:
+        raise BudgetError(f"{limit}; {collection.what_is_held()}") from None
+    finally:
+        if purse is not None:
+            purse.close()
+    look()
+    return as_table(usable, collection.planned, collection.outcomes)

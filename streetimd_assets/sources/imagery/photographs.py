@@ -1,14 +1,15 @@
-"""Read what is known of one's own photographs: from a manifest, or from the files' EXIF."""
+"""Read what is known of one's own photographs: from a manifest, or from the files' EXIF and XMP."""
 
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from streetimd_assets.errors import ImageryError
+from streetimd_assets.sources.imagery.views import looks_all_round, read_gpano, xmp_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,8 @@ _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE, _DIRECTION = 1, 2, 3, 4, 1
 class Photograph:
     """One photograph: its file below the folder, and what is known of it.
 
-    ``problem`` says why its position cannot be used, if a position was given.
+    ``problem`` says why its position cannot be used, if a position was given. ``is_360``: it is twice as
+    wide as high, or its XMP says that it looks all round; ``says_360`` if XMP does.
     """
 
     image_path: str
@@ -39,6 +41,8 @@ class Photograph:
     licence: str | None = None
     credit: str | None = None
     problem: str | None = None
+    is_360: bool = False
+    says_360: bool = False
 
 
 def read_manifest(manifest: Path) -> list[Photograph]:
@@ -149,18 +153,41 @@ def _read_day(value: object) -> date | None:
     return None if pd.isna(moment) else moment.date()
 
 
-def read_folder(folder: Path) -> list[Photograph]:
-    """Read the photographs of a folder and those below it, with the EXIF each one has.
+def list_folder(folder: Path) -> list[Photograph]:
+    """Return the photographs of a folder and those below it, by name only: no file is opened.
 
     Raises
     ------
     ImageryError
         If there is no photograph in the folder.
     """
-    photographs = [_from_exif(folder, path) for path in _find_files(folder)]
+    photographs = [Photograph(path.relative_to(folder).as_posix()) for path in _find_files(folder)]
     if not photographs:
         raise ImageryError(f"image folder '{folder}' holds no {', '.join(SUFFIXES)} file; put photographs there")
     return photographs
+
+
+def look_at(folder: Path, photograph: Photograph, *, is_listed: bool) -> Photograph:
+    """Add what a photograph's file says of itself, in its header only.
+
+    Parameters
+    ----------
+    folder
+        The folder it lies below.
+    photograph
+        What is known of it.
+    is_listed
+        True if a manifest lists it: its EXIF then only fills in a missing heading. A file that is not
+        there, or is broken, is found out when it is fetched.
+    """
+    try:
+        said = _read_header(folder / photograph.image_path, photograph)
+    except Exception:  # decoders meet broken files with errors of every kind
+        return photograph if is_listed else replace(photograph, problem="does not open as a picture")
+    if not is_listed:
+        return said
+    heading_deg = photograph.heading_deg if photograph.heading_deg is not None else said.heading_deg
+    return replace(photograph, heading_deg=heading_deg, is_360=said.is_360, says_360=said.says_360)
 
 
 def _find_files(folder: Path) -> Iterator[Path]:
@@ -170,30 +197,30 @@ def _find_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _from_exif(folder: Path, path: Path) -> Photograph:
+def _read_header(path: Path, photograph: Photograph) -> Photograph:
     from PIL import Image
 
-    image_path = path.relative_to(folder).as_posix()
-    try:
-        # only the header is read here, so a file that is broken further on is found at fetching
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                exif = picture.getexif()
-                gps, taken = exif.get_ifd(_GPS), exif.get_ifd(_EXIF).get(_TAKEN)
-    except Exception:  # decoders meet broken files with errors of every kind
-        return Photograph(image_path, problem="does not open as a picture")
+    # some cameras write EXIF that Pillow grumbles at, and panoramas are larger than it expects
+    warnings.filterwarnings("ignore", module="PIL")
+    with Image.open(path) as picture:
+        exif, xmp = picture.getexif(), xmp_text(picture)
+        gps, taken = exif.get_ifd(_GPS), exif.get_ifd(_EXIF).get(_TAKEN)
+        is_360 = looks_all_round(*picture.size, xmp)
     longitude = _read_angle(gps.get(_LONGITUDE), gps.get(_LONGITUDE_REF), "W", 180)
     latitude = _read_angle(gps.get(_LATITUDE), gps.get(_LATITUDE_REF), "S", 90)
     has_place = longitude is not None and latitude is not None
     heading = _read_number(gps.get(_DIRECTION), "heading", float("inf"), [])
-    return Photograph(
-        image_path,
+    if heading is None:
+        heading = _read_number(read_gpano(xmp, "PoseHeadingDegrees"), "heading", float("inf"), [])
+    return replace(
+        photograph,
         longitude_deg=longitude if has_place else None,
         latitude_deg=latitude if has_place else None,
         heading_deg=None if heading is None else heading % 360,
         captured_on=_read_day(taken),
         credit=_read_text(exif.get(_ARTIST)) or _read_text(exif.get(_COPYRIGHT)),
+        is_360=is_360,
+        says_360=is_360 and read_gpano(xmp, "ProjectionType") is not None,
     )
 
 

@@ -1,10 +1,15 @@
 import hashlib
 import io
+import struct
+import threading
+import warnings
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from streetimd_assets.sources.imagery import checking
 from streetimd_assets.sources.imagery.checking import check_image
 
 
@@ -82,6 +87,73 @@ def test_a_street_under_a_plain_sky_is_ok():
 @pytest.mark.parametrize(("size", "status"), [((31, 200), "invalid_image"), ((32, 32), "ok")])
 def test_sides_of_less_than_32_pixels_are_invalid(size, status):
     assert check_image(encode(street(*size))).status == status
+
+
+def png_of_nothing(width, height):
+    """Header of a large picture, and a file that unfolds to it at a thousandth of its size."""
+
+    def chunk(name, body):
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+
+
+def test_too_many_pixels_are_refused_from_the_header_alone():
+    # its pixels break off, so to decode them would have been another reason
+    check = check_image(png_of_nothing(20_000, 20_000))
+    assert check.status == "invalid_image"
+    assert check.status_detail == "20000x20000 pixels; at most 200,000,000 are decoded"
+    assert (check.width_px, check.height_px) == (20_000, 20_000)
+
+
+def test_a_file_of_too_many_bytes_is_refused_unopened(monkeypatch):
+    monkeypatch.setattr(checking, "MOST_BYTES", 1_000)
+    check = check_image(encode(street()))
+    assert check.status == "invalid_image"
+    assert check.status_detail.endswith(" bytes; at most 1,000 are decoded")
+    assert check.width_px is None
+
+
+def test_a_card_known_by_its_hash_is_invalid_though_it_is_full_of_colour(monkeypatch):
+    card = encode(street())
+    assert check_image(card).status == "ok"
+    monkeypatch.setitem(checking.PLACEHOLDERS, hashlib.sha256(card).hexdigest(), "the card of a provider")
+    assert check_image(card).status_detail == "the card of a provider"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("n_missing", [3, 200, 20_000])
+def test_a_large_photograph_that_lacks_its_end_is_invalid(progressive, n_missing):
+    data = encode(street(1600, 1200), quality=80, progressive=progressive)
+    assert check_image(data).status == "ok"
+    assert check_image(data[:-n_missing]).status == "invalid_image"
+
+
+def test_a_large_panorama_is_ok_without_a_warning():
+    picture = street(512, 256).resize((14_000, 7_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert check_image(encode(picture, quality=40)).status == "ok"
+
+
+def test_many_threads_find_the_same_and_leave_the_warnings_as_they_were():
+    pictures = [encode(street(60 + number, 60)) for number in range(8)]
+    pictures[3] = pictures[3][:-300]
+    alone = [check_image(data) for data in pictures]
+    before, found = list(warnings.filters), []
+    threads = [
+        threading.Thread(
+            target=lambda: found.extend(check_image(data) == alone[k] for k, data in enumerate(pictures))
+        )
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 64
+    assert warnings.filters == before
 
 
 @pytest.mark.real_data

@@ -1,3 +1,4 @@
+import io
 import os
 import tempfile
 from datetime import date
@@ -10,9 +11,10 @@ from PIL import Image
 
 from streetimd_assets.errors import ImageryError
 from streetimd_assets.sources.imagery.base import ANSWER_COLUMNS, FetchFailed
-from streetimd_assets.sources.imagery.folder import FolderImages
-
-POINTS = pd.DataFrame(columns=["point_id", "longitude_deg", "latitude_deg", "easting_m", "northing_m"])
+from streetimd_assets.sources.imagery.checking import check_image
+from streetimd_assets.sources.imagery.providers import open_source
+from streetimd_tests.sources.imagery.asking import choose, fetch_all, find, make_points
+from streetimd_tests.sources.imagery.rendered import encode, render_panorama
 
 
 @pytest.fixture
@@ -51,8 +53,18 @@ def write_manifest(folder, *rows, columns=("image_path", "longitude", "latitude"
     return path
 
 
-def answers_of(folder, manifest=None):
-    return FolderImages(folder, manifest).find_panoramas(POINTS).set_index("point_id", drop=False)
+def open_folder(folder, manifest=None, **options):
+    named = {} if manifest is None else {"manifest": str(manifest)}
+    return open_source(choose("folder", folder=str(folder), **named, **options), {})
+
+
+def rows_of(source, progress=None):
+    return find(source, make_points(), progress).to_dict("records")
+
+
+def answers_of(folder, manifest=None, **options):
+    found = find(open_folder(folder, manifest, **options), make_points())
+    return found.set_index("point_id", drop=False)
 
 
 def test_a_manifest_places_photographs_with_heading_day_licence_and_credit(folder):
@@ -102,12 +114,13 @@ def test_photographs_of_one_point_are_views_of_one_place(folder):
     for number, heading in enumerate((270, 0, 180, 90)):
         save_photograph(folder / f"{number}.png", level=heading // 2)
     rows = [(f"{number}.png", -0.1, 51.5, heading, "p1") for number, heading in enumerate((270, 0, 180, 90))]
-    images = FolderImages(folder, write_manifest(folder, *rows, columns=columns))
-    (panorama,) = images.find_panoramas(POINTS).to_dict("records")
-    assert panorama["point_id"] == "p1"
-    assert images.headings_of(panorama) == (0, 90, 180, 270)
+    images = open_folder(folder, write_manifest(folder, *rows, columns=columns))
+    (panorama,) = rows_of(images)
+    assert (panorama["point_id"], panorama["is_360"]) == ("p1", False)
+    assert [shot.headings_deg for shot in images.shots_of(panorama)] == [(0,), (90,), (180,), (270,)]
+    views = fetch_all(images, panorama)
     for number, heading in enumerate((270, 0, 180, 90)):
-        assert images.fetch_image(panorama, heading) == (folder / f"{number}.png").read_bytes()
+        assert views[heading] == (folder / f"{number}.png").read_bytes()
 
 
 def test_two_views_in_one_direction_or_from_two_places_are_refused(folder):
@@ -128,10 +141,10 @@ def test_files_of_one_name_in_different_folders_are_different_places(folder):
 
 
 def test_a_photograph_that_is_not_there_fails_when_it_is_fetched(folder):
-    images = FolderImages(folder, write_manifest(folder, ("gone.jpg", -0.1, 51.5, 90, None)))
-    (panorama,) = images.find_panoramas(POINTS).to_dict("records")
+    images = open_folder(folder, write_manifest(folder, ("gone.jpg", -0.1, 51.5, 90, None)))
+    (panorama,) = rows_of(images)
     with pytest.raises(FetchFailed, match=r"'gone\.jpg' is not in the image folder"):
-        images.fetch_image(panorama, 90)
+        fetch_all(images, panorama)
 
 
 @pytest.mark.parametrize("path", ["../a.jpg", "a/../../a.jpg", "/etc/passwd", "..\\a.jpg", "C:/a.jpg"])
@@ -162,10 +175,10 @@ def test_a_broken_file_is_a_failed_row_among_the_others(folder):
 def test_the_heading_of_a_photograph_is_its_own_or_not_known(folder):
     save_photograph(folder / "a.jpg", position=(-0.1, 51.5), heading=45)
     save_photograph(folder / "b.jpg", position=(-0.1, 51.5))
-    images = FolderImages(folder)
-    a, b = images.find_panoramas(POINTS).to_dict("records")
-    assert (images.headings_of(a), images.headings_of(b)) == ((45.0,), (None,))
-    assert images.fetch_image(b, None) == images.fetch_image(b, float("nan")) == (folder / "b.jpg").read_bytes()
+    images = open_folder(folder)
+    a, b = rows_of(images)
+    assert fetch_all(images, a) == {45.0: (folder / "a.jpg").read_bytes()}
+    assert fetch_all(images, b) == {None: (folder / "b.jpg").read_bytes()}
 
 
 def test_an_empty_or_missing_folder_is_one_sentence(folder):
@@ -218,8 +231,83 @@ def test_a_parquet_manifest_says_the_same_as_a_csv(folder):
     pd.testing.assert_frame_equal(answers_of(folder, manifest), answers_of(folder, folder / "manifest.parquet"))
 
 
+def test_a_panorama_is_cut_into_views_by_the_heading_of_its_manifest(folder):
+    (folder / "a.jpg").write_bytes(encode(render_panorama(512, 200)))
+    images = open_folder(folder, write_manifest(folder, ("a.jpg", -0.1, 51.5, 200, None)), image_size_px=64)
+    (panorama,) = rows_of(images)
+    assert (panorama["status"], panorama["is_360"], panorama["camera_heading_deg"]) == ("ok", True, 200)
+    views = fetch_all(images, panorama)
+    assert list(views) == [0, 90, 180, 270]
+    for heading, data in views.items():
+        assert looks_towards(data) == pytest.approx(heading, abs=3) or heading == 0
+
+
+def looks_towards(view):
+    middle = np.asarray(Image.open(io.BytesIO(view)), float)[31:33, 31:33].mean(axis=(0, 1)) - 127.5
+    return np.degrees(np.arctan2(middle[0], middle[1])) % 360
+
+
+@pytest.mark.parametrize("where", ["gps", "xmp"])
+def test_the_heading_of_a_panorama_is_also_read_from_its_file(folder, where):
+    exif = Image.Exif()
+    gps = exif.get_ifd(0x8825)
+    gps |= {1: "N", 2: to_parts(51.5), 3: "W", 4: to_parts(0.1)} | ({17: 90.0} if where == "gps" else {})
+    xmp = b'<x GPano:ProjectionType="equirectangular" GPano:PoseHeadingDegrees="90.0"/>' if where == "xmp" else b""
+    (folder / "a.jpg").write_bytes(encode(render_panorama(512, 90), exif=exif, xmp=xmp))
+    for images in (
+        open_folder(folder, image_size_px=64),
+        open_folder(folder, write_manifest(folder, ("a.jpg", -0.1, 51.5, None, None)), image_size_px=64),
+    ):
+        (panorama,) = rows_of(images)
+        assert (panorama["status"], panorama["camera_heading_deg"]) == ("ok", 90)
+        assert looks_towards(fetch_all(images, panorama)[180]) == pytest.approx(180, abs=3)
+
+
+def test_a_panorama_that_is_not_known_to_look_which_way_is_a_failed_row_that_says_so(folder):
+    save_photograph(folder / "a.jpg", position=(-0.1, 51.5))
+    (folder / "b.jpg").write_bytes(encode(render_panorama(256, 0)))
+    answers = answers_of(folder)
+    assert dict(answers["status"]) == {"a": "ok", "b": "failed"}
+    assert answers.loc["b", "status_detail"].startswith("looks all round, but nothing says which way")
+
+
+def test_views_of_one_place_may_be_twice_as_wide_as_high_but_not_panoramas(folder):
+    columns = ("image_path", "longitude", "latitude", "heading", "point_id")
+    rows = [(f"{heading}.jpg", -0.1, 51.5, heading, "p1") for heading in (0, 90)]
+    for heading in (0, 90):
+        (folder / f"{heading}.jpg").write_bytes(encode(render_panorama(256, 0)))
+    manifest = write_manifest(folder, *rows, columns=columns)
+    assert list(answers_of(folder, manifest)["is_360"]) == [False]
+    xmp = b'<x GPano:ProjectionType="equirectangular"/>'
+    (folder / "90.jpg").write_bytes(encode(render_panorama(256, 0), xmp=xmp))
+    with pytest.raises(ImageryError, match=r"'90\.jpg' looks all round; give it a point_id of its own"):
+        answers_of(folder, manifest)
+
+
+def test_photographs_outside_the_studys_dates_say_so(folder):
+    rows = [("a.jpg", 0, 51, 0, "2019-05-01"), ("b.jpg", 0, 51, 0, "2024-05-01"), ("c.jpg", 0, 51, 0, None)]
+    answers = answers_of(folder, write_manifest(folder, *rows), captured_from=date(2020, 1, 1))
+    assert dict(answers["status"]) == {"a": "outside_dates", "b": "ok", "c": "outside_dates"}
+
+
+def test_a_run_that_fetches_does_not_read_all_headers_again(folder):
+    for name in ("a", "b"):
+        save_photograph(folder / f"{name}.jpg", position=(-0.1, 51.5), heading=45)
+    a, _ = rows_of(open_folder(folder))
+    (folder / "b.jpg").unlink()
+    (folder / "b.jpg").symlink_to(folder / "nowhere")
+    assert set(fetch_all(open_folder(folder), a)) == {45.0}
+
+
+def test_progress_is_told_at_the_end(folder):
+    told = []
+    save_photograph(folder / "a.jpg", position=(-0.1, 51.5))
+    rows_of(open_folder(folder), lambda *numbers: told.append(numbers))
+    assert told == [(1, 1)]
+
+
 @pytest.mark.real_data
-def test_fifty_real_photographs_stand_where_their_manifest_says(real_folder, tmp_path):
+def test_fifty_real_photographs_stand_where_their_manifest_says_and_panoramas_are_cut(real_folder, tmp_path):
     photographs = real_folder / "images" / "london_mapillary"
     metadata = pd.read_csv(photographs / "metadata.csv")
     names = {"file": "image_path", "lon": "longitude", "lat": "latitude"}
@@ -227,17 +315,25 @@ def test_fifty_real_photographs_stand_where_their_manifest_says(real_folder, tmp
     manifest = tmp_path / "manifest.csv"
     licence = {"licence": "CC BY-SA 4.0", "credit": "Mapillary contributors"}
     metadata.rename(columns=names)[list(names.values())].assign(**licence).to_csv(manifest, index=False)
-    images = FolderImages(photographs, manifest)
-    answers = images.find_panoramas(POINTS)
+    images = open_folder(photographs, manifest, image_size_px=128)
+    answers = find(images, make_points())
     expected = metadata.set_index(metadata["file"].str.removesuffix(".jpg")).loc[answers["point_id"]]
     assert len(answers) == 50
     assert answers["longitude_deg"].isna().any()
     np.testing.assert_array_equal(answers["longitude_deg"], expected["lon"])
     np.testing.assert_array_equal(answers["camera_heading_deg"], expected["compass_angle"])
     assert set(answers["licence"]) == {"CC BY-SA 4.0"}
-    for panorama in answers.to_dict("records"):
-        (heading,) = images.headings_of(panorama)
-        assert images.fetch_image(panorama, heading) == (photographs / f"{panorama['point_id']}.jpg").read_bytes()
+    assert answers["is_360"].sum() == 14
+    # one panorama has no heading
+    assert list(answers["status"].value_counts()) == [49, 1]
+    for panorama in answers[answers["status"] == "ok"].to_dict("records"):
+        views = fetch_all(images, panorama)
+        if panorama["is_360"]:
+            assert {check_image(data).status for data in views.values()} == {"ok"}
+            assert list(views) == [0, 90, 180, 270]
+        else:
+            (data,) = views.values()
+            assert data == (photographs / f"{panorama['point_id']}.jpg").read_bytes()
 
 
 @pytest.mark.real_data

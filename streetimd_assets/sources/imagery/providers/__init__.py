@@ -33,13 +33,13 @@ def find_provider(name: str) -> Provider:
     return all_providers()[name]
 
 
-def open_source(choice: Imagery, budget: Budget, environment: Mapping[str, str]) -> ImagerySource:
+def open_source(choice: Imagery, environment: Mapping[str, str]) -> ImagerySource:
     """Return the study's image source, ready to be asked.
 
     Parameters
     ----------
-    choice, budget
-        The study's sections.
+    choice
+        The study's section.
     environment
         Where keys are looked for; nothing else is read from it.
 
@@ -49,22 +49,20 @@ def open_source(choice: Imagery, budget: Budget, environment: Mapping[str, str])
         If there is no such provider.
     TermsError
         If its terms need to be accepted and are not, or a key is missing.
-    BudgetError
-        If it costs money and the study has no budget for it.
     """
     provider = find_provider(choice.source)
-    require_permission(provider, choice, budget)
+    require_acceptance(provider, choice)
     require_keys(provider, environment)
     wanted = [*provider.keys, *provider.optional_keys]
     return provider.open(choice, {name: environment[name] for name in wanted if environment.get(name)})
 
 
-def require_permission(provider: Provider, choice: Imagery, budget: Budget) -> None:
-    """See that the study accepts a provider's terms where it must, and limits what may be spent.
+def require_acceptance(provider: Provider, choice: Imagery) -> None:
+    """See that the study accepts a provider's terms where it must.
 
     Raises
     ------
-    TermsError, BudgetError
+    TermsError
         If it does not.
     """
     if provider.terms.needs_acceptance and not choice.accept_terms:
@@ -73,10 +71,20 @@ def require_permission(provider: Provider, choice: Imagery, budget: Budget) -> N
             f"{provider.terms.summary} If you may do what this study does, write accept_terms = true under [imagery]; "
             "or choose open imagery, such as source = 'mapillary'"
         )
+
+
+def require_budget(provider: Provider, budget: Budget) -> None:
+    """See that a study which buys images limits what it spends; planning needs no budget.
+
+    Raises
+    ------
+    BudgetError
+        If it does not.
+    """
     if provider.prices is not None and not budget.limits_a_month:
         raise BudgetError(
             f"imagery.source '{provider.name}' costs money and the study sets no limit for a month; write "
-            "max_images_per_month or max_usd_per_month under [budget]"
+            "max_images_per_month or max_usd_per_month under [budget] (`streetimd plan` says what it would cost)"
         )
 
 

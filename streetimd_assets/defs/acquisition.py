@@ -1,0 +1,112 @@
+"""The study's image source, ready to be asked: its pace, its terms, its price and its purse."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.painted import PaintedSource, painted_streets
+from streetimd_assets.settings import read_environment
+from streetimd_assets.sources.imagery.base import ImagerySource, Provider, Terms
+from streetimd_assets.sources.imagery.budget import Purse, cost_usd, open_purse
+from streetimd_assets.sources.imagery.providers import find_provider, open_source, require_budget
+from streetimd_assets.sources.web import Web
+from streetimd_assets.store.images import ImageStore
+from streetimd_assets.store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How a study comes by its images."""
+
+    house: House
+
+    @cached_property
+    def provider(self) -> Provider | None:
+        """The provider the study names; None where images are painted."""
+        choice = self.house.study.imagery
+        return None if choice.source == "painted" else find_provider(choice.source)
+
+    def source(self, local_authority: str) -> ImagerySource:
+        """Return the image source, once terms and keys allow it."""
+        if self.provider is None:
+            return PaintedSource(painted_streets(self.house, local_authority))
+        return open_source(self.house.study.imagery, read_environment())
+
+    def web(self) -> Web:
+        """Return a client that keeps to the provider's pace, or to the study's if that is slower."""
+        choice = self.house.study.imagery
+        limits = [choice.requests_per_minute, self.provider.requests_per_minute if self.provider else None]
+        pace = min((limit for limit in limits if limit), default=None)
+        return Web(requests_per_minute=pace, max_connections=choice.max_connections)
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The account with a paid provider for this month, shared by all studies of the data root."""
+        if self.provider is None or self.provider.prices is None:
+            return None
+        month = datetime.now(UTC).strftime("%Y-%m")
+        return Ledger(self.house.settings.data_root, self.provider.name, month)
+
+    def purse(self, run_id: str) -> Purse | None:
+        """Return what a run pays from; None where nothing costs anything.
+
+        Raises
+        ------
+        BudgetError
+            If images cost money and the study sets no limit.
+        """
+        ledger = self.ledger
+        if ledger is None or self.provider is None or self.provider.prices is None:
+            return None
+        require_budget(self.provider, self.house.study.budget)
+        return open_purse(ledger, self.provider.prices, self.house.study.budget, run_id)
+
+    def cost_usd(self, n_images: int) -> float:
+        """Return what so many images cost from here on, by the price table and what the month has had."""
+        ledger = self.ledger
+        if ledger is None or self.provider is None or self.provider.prices is None:
+            return 0.0
+        return cost_usd(self.provider.prices, n_images, ledger.month_total())
+
+    @property
+    def price_line(self) -> str:
+        """Say in one line what images cost and since when that is known."""
+        if self.provider is None:
+            return "painted: costs nothing"
+        prices = self.provider.prices
+        if prices is None:
+            return f"{self.provider.title}: costs nothing"
+        tiers = ", then ".join(f"${price:.2f} for 1,000 up to {up_to:,}" for up_to, price in prices.tiers)
+        return (
+            f"{self.provider.title}: {prices.free_per_month:,} a month free, then {tiers} a month "
+            f"(list prices of {prices.as_of:%B %Y}, {prices.url})"
+        )
+
+    @property
+    def terms(self) -> Mapping[str, Terms]:
+        """Terms by the name of the source; none where images are painted."""
+        return {self.provider.name: self.provider.terms} if self.provider else {}
+
+    @property
+    def retains_images(self) -> bool:
+        """True if pictures are kept after embedding: as the study says, else as the provider's terms do."""
+        chosen = self.house.study.imagery.retain_images
+        if chosen is not None:
+            return chosen
+        return self.provider is None or self.provider.terms.may_store_pixels
+
+    @property
+    def view(self) -> str:
+        """Name what a picture takes in: pictures of another view are other pictures."""
+        choice = self.house.study.imagery
+        return f"{choice.image_size_px} px, {choice.field_of_view_deg:g} deg wide, {choice.pitch_deg:g} deg up"
+
+    def held(self, local_authority: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return what is recorded of the local authority's images, by image, where they need not be asked for."""
+        # reading a file of one's own again costs nothing, and it may have been replaced
+        if self.house.study.imagery.source == "folder":
+            return {}
+        return ImageStore(self.house.folder, local_authority).recorded()

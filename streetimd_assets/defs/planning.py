@@ -1,0 +1,90 @@
+"""What a study's imagery would take, in words for a terminal: coverage, cost, terms and what is left to spend."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from streetimd_assets.defs.acquisition import Acquisition
+from streetimd_assets.defs.house import House
+from streetimd_assets.errors import StreetIMDError
+from streetimd_assets.settings import Settings, read_environment
+from streetimd_assets.sources.imagery.providers import (
+    find_provider,
+    require_acceptance,
+    require_budget,
+    require_keys,
+)
+from streetimd_assets.study import Study, load_study
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table of text, one row per local authority and one for all, and lines below it."""
+
+    title: str
+    rows: Sequence[Mapping[str, str]]
+    notes: Sequence[str]
+
+
+def read_plan(settings: Settings, slugs: Sequence[str]) -> Plan:
+    """Read the plans of some local authorities as a table for the terminal.
+
+    The cost of several together is that of one bill: a price that falls, or a free part of the
+    month, counts once.
+    """
+    house = House(load_study(settings.study), settings)
+    acquisition = Acquisition(house)
+    plans = {slug: house.store.read("imagery_plan", slug) for slug in slugs}
+    rows = [
+        _row(house.study.authority(slug).name, plan, float(plan["cost_usd"].sum())) for slug, plan in plans.items()
+    ]
+    if len(plans) > 1:
+        whole = pd.concat(plans.values())
+        rows.append(_row("all of them", whole, acquisition.cost_usd(int(whole["n_images_to_fetch"].sum()))))
+    notes = [acquisition.price_line, *imagery_notes(house.study)]
+    if acquisition.ledger is not None:
+        notes.append(
+            f"bought this month, all studies of this data root: {acquisition.ledger.month_total():,} images"
+        )
+    return Plan(f"{house.study.heading}: imagery, before any is fetched", rows, notes)
+
+
+def _row(name: str, plan: pd.DataFrame, cost_usd: float) -> dict[str, str]:
+    age = plan["median_age_years"].median()
+    return {
+        "local authority": name,
+        "road km": f"{plan['road_length_m'].sum() / 1000:,.0f}",
+        "points": f"{plan['n_points'].sum():,}",
+        "panoramas": f"{plan['n_panoramas'].sum():,}",
+        "LSOAs without": f"{(plan['n_panoramas'] == 0).sum():,} of {len(plan):,}",
+        "median age, years": "not known" if pd.isna(age) else f"{age:.1f}",
+        "images": f"{plan['n_images_planned'].sum():,}",
+        "held": f"{plan['n_images_held'].sum():,}",
+        "to fetch": f"{plan['n_images_to_fetch'].sum():,}",
+        "USD": f"{cost_usd:,.2f}",
+    }
+
+
+def imagery_notes(study: Study) -> list[str]:
+    """Say what the study's image source allows, and what is still missing before it can be asked or bought from.
+
+    Raises
+    ------
+    StudyError
+        If there is no such source.
+    """
+    if study.has_painted_images:
+        return ["images are painted: every title says SYNTHETIC IMAGES"]
+    provider = find_provider(study.imagery.source)
+    notes = [f"{provider.title}: {provider.terms.summary} {provider.terms.retention} ({provider.terms.url})"]
+    for requirement in (
+        lambda: require_acceptance(provider, study.imagery),
+        lambda: require_keys(provider, read_environment()),
+        lambda: require_budget(provider, study.budget),
+    ):
+        try:
+            requirement()
+        except StreetIMDError as missing:
+            notes.append(f"still missing: {missing}")
+    return notes

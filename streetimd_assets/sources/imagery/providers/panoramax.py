@@ -1,0 +1,191 @@
+"""Panoramax: a federation of open street photographs, found through its common catalogue.
+
+Documentation: https://docs.panoramax.fr
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from streetimd_assets.errors import ImageryError
+from streetimd_assets.sources.imagery.base import FetchFailed, Progress, Provider, Shot, Terms, Views
+from streetimd_assets.sources.imagery.choosing import Picture, answer_points, read_heading, read_position, shots_for
+from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, survey_points, unreadable
+from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
+from streetimd_assets.sources.web import NoAnswer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from streetimd_assets.sources.web import Web
+    from streetimd_assets.study.model import Imagery
+
+ADDRESS = "https://api.panoramax.xyz/api"
+# searches are few and far between, so a tile is larger than where they are not
+TILE_DEG = 0.01
+# far below what the service may send at most: each picture is described at length
+MOST_PICTURES = 2500
+# width of the smaller file there is of each picture
+SD_WIDTH_PX = 2048
+# the servers are run by volunteers and public bodies
+DOWNLOADS_AT_ONCE = 8
+LICENCES = {"CC-BY-SA-4.0": "CC BY-SA 4.0"}
+
+
+class PanoramaxImages:
+    """Photographs and panoramas from Panoramax, or from one of its servers.
+
+    Parameters
+    ----------
+    choice
+        The study's imagery section; its address may be that of another server's API.
+    """
+
+    name = "panoramax"
+
+    def __init__(self, choice: "Imagery") -> None:
+        self._choice = choice
+        self._address = (choice.address or ADDRESS).rstrip("/")
+        self._downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+
+    async def find_panoramas(
+        self, points: "pd.DataFrame", web: "Web", progress: Progress | None = None
+    ) -> "pd.DataFrame":
+        """Answer which panorama, or which flat photographs, stand near each point; see ImagerySource."""
+        survey = await survey_points(
+            points,
+            partial(self._search, web),
+            title="Panoramax",
+            size_deg=TILE_DEG,
+            max_distance_m=self._choice.max_distance_m,
+            n_at_once=self._choice.max_connections,
+            progress=progress,
+        )
+        pictures = survey.pictures.values()
+        return answer_points(points, pictures, self._choice, source=self.name, unanswered=survey.unanswered)
+
+    def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
+        """One download gives all views of a panorama, or a photograph as it is."""
+        return shots_for(self._choice, panorama)
+
+    async def fetch(self, shot: Shot, web: "Web") -> Views:
+        """Download a picture and cut it into views if it looks all round; see ImagerySource."""
+        panorama_id = shot.panorama["panorama_id"]
+        size = file_for(self._choice, is_360=bool(shot.panorama["is_360"]))
+        url = f"{self._address}/pictures/{panorama_id}/{size}.jpg"
+        async with self._downloads:
+            # the catalogue sends us on to the server that has the picture; there is no key to lose
+            answer = await web.get(url, follow_redirects=True, is_busy=page_of_text, is_paced=False)
+        if answer.status != 200:
+            raise FetchFailed(f"Panoramax answers {answer.status} {answer.reason} for picture {panorama_id}")
+        return await pictures_of(answer.body, shot, self._choice)
+
+    async def _search(self, web: "Web", tile: Tile) -> Found:
+        params = {"bbox": tile.bbox, "limit": str(MOST_PICTURES)}
+        answer = await web.get(f"{self._address}/search", params, follow_redirects=True, is_busy=unreadable)
+        if answer.status != 200:
+            raise ImageryError(
+                f"Panoramax answers a search with {answer.status} {answer.reason}; "
+                f"see that imagery.address, if it is set, is that of an API such as {ADDRESS}"
+            )
+        return parse_items(answer.body, self._address)
+
+
+def file_for(choice: "Imagery", *, is_360: bool) -> str:
+    """Name the file that will do for a picture: the one 2,048 pixels wide, or as it was taken if need be."""
+    wanted_px = whole_width_px(choice.image_size_px, choice.field_of_view_deg) if is_360 else choice.image_size_px
+    return "sd" if wanted_px <= SD_WIDTH_PX else "hd"
+
+
+def parse_items(body: bytes, address: str) -> Found:
+    """Read the answer to a search, a STAC item collection.
+
+    Parameters
+    ----------
+    body
+        The answer.
+    address
+        Of the API that was asked, whose site shows its pictures.
+
+    Raises
+    ------
+    NoAnswer
+        If this is no such answer.
+    """
+    try:
+        collection = json.loads(body)
+        items, links = collection["features"], collection.get("links") or ()
+        has_more = any(link.get("rel") == "next" for link in links)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise NoAnswer("Panoramax's answer to a search is not the JSON it should be") from None
+    pictures = [parse_item(item, address) for item in items if isinstance(item, dict)]
+    is_full = has_more or len(items) >= MOST_PICTURES
+    return Found([picture for picture in pictures if picture is not None], is_full)
+
+
+def parse_item(item: Mapping[str, Any], address: str) -> Picture | None:
+    """Read one picture's item; one without a position, or that is not yet to be shown, is left out."""
+    said = item.get("properties") or {}
+    position = read_position(item.get("geometry"))
+    if position is None or not item.get("id") or said.get("geovisio:status", "ready") != "ready":
+        return None
+    camera = said.get("pers:interior_orientation") or {}
+    licence = said.get("license")
+    producer = _read_producer(item)
+    return Picture(
+        panorama_id=str(item["id"]),
+        longitude_deg=position[0],
+        latitude_deg=position[1],
+        captured_on=_read_day(said.get("datetime")),
+        is_360=camera.get("field_of_view") == 360,
+        camera_heading_deg=read_heading(said.get("view:azimuth")),
+        licence=LICENCES.get(str(licence), licence),
+        credit=f"{producer}, Panoramax" if producer else "Panoramax",
+        viewer_url=f"{address.removesuffix('/api')}/#focus=pic&pic={item['id']}",
+    )
+
+
+def _read_producer(item: Mapping[str, Any]) -> str | None:
+    for provider in item.get("providers") or ():
+        if "producer" in provider.get("roles", ()) and provider.get("name"):
+            return str(provider["name"])
+    return (item.get("properties") or {}).get("geovisio:producer")
+
+
+def _read_day(moment: Any) -> date | None:
+    try:
+        return date.fromisoformat(str(moment)[:10])
+    except ValueError:
+        return None
+
+
+def _open(choice: "Imagery", _: Mapping[str, str]) -> PanoramaxImages:
+    return PanoramaxImages(choice)
+
+
+PROVIDER = Provider(
+    name="panoramax",
+    title="Panoramax",
+    address=ADDRESS,
+    keys={},
+    optional_keys={},
+    requests_per_minute=30,
+    terms=Terms(
+        title="Panoramax: open licences",
+        url="https://panoramax.fr/en/licences",
+        as_of=date(2026, 1, 1),
+        needs_acceptance=False,
+        may_store_pixels=True,
+        retention="Pictures may be kept, and passed on under their licence with their credit.",
+        licence="CC BY-SA 4.0 or etalab-2.0, as each picture says",
+        licence_url="https://creativecommons.org/licenses/by-sa/4.0/",
+        credit="Photos from Panoramax, by the contributors named",
+        summary="Open licences: keep, change and share the pictures, naming Panoramax and the contributor; under "
+        "CC BY-SA 4.0 what is made of the pictures themselves is shared under the same licence.",
+    ),
+    prices=None,
+    open=_open,
+)

@@ -1,0 +1,243 @@
+"""A study that buys its images: known cost first, nothing twice, never over a limit, pictures gone when they must be."""
+
+import pytest
+
+from streetimd_assets.cli import app
+from streetimd_assets.defs.house import House
+from streetimd_assets.settings import Settings
+from streetimd_assets.store.images import ImageStore
+from streetimd_assets.study import load_study
+from streetimd_tests.graph import failure_sentence, new_instance
+from streetimd_tests.graph import collect as collect_study
+from streetimd_tests.standins.google import serve_google
+from streetimd_tests.standins.local_files import write_district
+from typer.testing import CliRunner
+
+KEY = "AIzaPlantedKeyOfThisTest"
+BUDGET = "[budget]\nmax_images_per_month = 100000\n"
+BEFORE_IMAGES = ["lsoa_boundaries", "road_segments", "deprivation_indices", "sample_points", "panoramas", "imagery_plan"]
+IMAGES = ["panoramas", "imagery_plan", "street_images"]
+CAMDEN = "camden"
+
+
+@pytest.fixture(scope="module")
+def google():
+    with serve_google(key=KEY, shared_share=0.1, zero_results_share=0.05, displaced_share=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+def place(google, tmp_path, monkeypatch):
+    """A folder, a running provider and a study of both."""
+    monkeypatch.setenv("GOOGLE_MAPS_API_KEY", KEY)
+    google.change(seed=1, always="", key=KEY)
+    district = write_district(tmp_path / "district")
+
+    def write(imagery="", budget=BUDGET, accepts=True, encoder='model = "streetimd-demo"\nweights = "bundled"\n'):
+        path = tmp_path / "study.toml"
+        path.write_text(
+            'name = "west"\nlocal_authorities = ["Camden"]\ncategory_set = "demo"\n'
+            f"{district}[sampling]\nspacing_m = 100\n[encoder]\n{encoder}"
+            f'[imagery]\nsource = "google"\naddress = "{google.address}"\nimage_size_px = 96\n'
+            f"accept_terms = {str(accepts).lower()}\n{imagery}\n{budget}",
+            encoding="utf-8",
+        )
+        return load_study(path)
+
+    with new_instance(tmp_path / "dagster") as instance:
+        yield Place(write, google, tmp_path / "data", instance)
+
+
+class Place:
+    """Runs parts of the study and counts what the provider billed meanwhile."""
+
+    def __init__(self, write, google, data, instance):
+        self.write, self.google, self.data, self.instance = write, google, data, instance
+
+    def collect(self, study, assets, **options):
+        return collect_study(study, self.data, CAMDEN, self.instance, assets=assets, **options)
+
+    def make(self, study, assets, **options):
+        before = self.google.counts()["n_billed"]
+        result = self.collect(study, assets, **options)
+        assert result.success, failure_sentence(result)
+        return self.google.counts()["n_billed"] - before
+
+    def read(self, study, name):
+        return House(study, Settings("west", self.data)).store.read(name, CAMDEN)
+
+    def images(self, study):
+        return ImageStore(self.data / study.name, CAMDEN)
+
+    def metadata(self, asset):
+        event = self.instance.get_latest_materialization_event(_key(asset))
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def _key(asset):
+    import dagster as dg
+
+    return dg.AssetKey(asset)
+
+
+def test_the_plan_states_what_is_then_bought_and_a_second_run_buys_nothing(place):
+    study = place.write()
+    assert place.make(study, BEFORE_IMAGES) == 0
+    plan = place.read(study, "imagery_plan")
+    usable = place.read(study, "panoramas").query("status == 'ok'")
+    n_to_buy = int(plan["n_images_to_fetch"].sum())
+    assert n_to_buy == 4 * usable["panorama_id"].nunique() > 100
+    assert plan["cost_usd"].sum() == 0, "the month's first 10,000 are free"
+    assert place.make(study, ["street_images"]) == n_to_buy
+    images = place.read(study, "street_images")
+    assert len(images) == n_to_buy
+    assert (images["status"] == "ok").all()
+    assert set(images["heading_deg"]) == {0, 90, 180, 270}
+    assert images["sha256"].is_unique
+    assert place.make(study, IMAGES) == 0
+    after = place.read(study, "imagery_plan")
+    assert after["n_images_held"].sum() == n_to_buy
+    assert after["n_images_to_fetch"].sum() == 0
+
+
+def test_a_refresh_fetches_only_panoramas_that_are_new(place):
+    study = place.write()
+    place.make(study, BEFORE_IMAGES + ["street_images"])
+    assert place.make(study, IMAGES) == 0
+    unchanged = place.metadata("panoramas")
+    assert unchanged["n_new"] == unchanged["n_gone"] == 0
+    place.google.change(seed=2)
+    bought = place.make(study, IMAGES)
+    now = place.read(study, "panoramas").query("status == 'ok'")
+    assert bought == 4 * now["panorama_id"].nunique()
+    assert place.metadata("panoramas")["n_unchanged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"accepts": False}, ["accept_terms = true", "https://"]),
+        ({"budget": ""}, ["costs money", "max_images_per_month", "streetimd plan"]),
+    ],
+)
+def test_without_accepted_terms_or_a_budget_nothing_is_bought(place, changes, said):
+    study = place.write(**changes)
+    before = place.google.counts()["n_billed"]
+    result = place.collect(study, BEFORE_IMAGES + ["street_images"])
+    sentence = failure_sentence(result)
+    assert all(part in sentence for part in said), sentence
+    assert place.google.counts()["n_billed"] == before
+
+
+def test_without_a_key_the_sentence_names_the_variable(place, monkeypatch, tmp_path):
+    monkeypatch.delenv("GOOGLE_MAPS_API_KEY")
+    sentence = failure_sentence(place.collect(place.write(), BEFORE_IMAGES))
+    assert "GOOGLE_MAPS_API_KEY" in sentence
+    assert ".env" in sentence
+    (tmp_path / ".env").write_text(f"GOOGLE_MAPS_API_KEY={KEY}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert place.make(place.write(), BEFORE_IMAGES) == 0
+
+
+def test_a_limit_stops_cleanly_and_a_larger_one_buys_only_the_rest(place):
+    study = place.write(budget="[budget]\nmax_images_per_month = 50\n")
+    place.make(study, BEFORE_IMAGES)
+    n_planned = int(place.read(study, "imagery_plan")["n_images_to_fetch"].sum())
+    before = place.google.counts()["n_billed"]
+    sentence = failure_sentence(place.collect(study, ["street_images"]))
+    assert place.google.counts()["n_billed"] - before == 50
+    assert "50" in sentence
+    assert f"{n_planned - 50:,}" in sentence, sentence
+    assert len(place.images(study).recorded()) == 50
+    assert place.make(place.write(), ["street_images"]) == n_planned - 50
+
+
+def test_pictures_that_may_not_be_kept_are_embedded_deleted_and_linked_to(place):
+    study = place.write()
+    assert study.imagery.retain_images is None, "the provider's terms decide"
+    place.make(study, None)
+    images = place.read(study, "street_images")
+    assert place.images(study).files() == (0, 0)
+    assert len(place.read(study, "image_embeddings")) == len(images) > 100
+    page = (place.data / "west" / "pages" / "classification_report" / "camden.html").read_text(encoding="utf-8")
+    assert "data:image/jpeg" not in page
+    assert "https://www.google.com/maps/@?api=1&amp;map_action=pano" in page
+    assert "preview" not in place.metadata("classification_report")
+    before = place.read(study, "image_embeddings")
+    assert place.make(study, None) == 0
+    after = place.read(study, "image_embeddings")
+    assert [row.tolist() for row in before["embedding"]] == [row.tolist() for row in after["embedding"]]
+
+
+def test_another_encoder_says_what_deleted_pictures_would_cost_and_buys_them_only_if_told(place, tmp_path):
+    study = place.write()
+    n_images = place.make(study, None)
+    weights = tmp_path / "other.safetensors"
+    _copy_of_demo_weights(weights)
+    other = place.write(encoder=f'model = "streetimd-demo"\nweights = "{weights}"\n')
+    sentence = failure_sentence(place.collect(other, ["image_embeddings"]))
+    assert f"{n_images:,} pictures" in sentence
+    assert "$" in sentence
+    assert "--fetch-again" in sentence
+    config = {"ops": {"street_images": {"config": {"fetch_again": True}}}}
+    assert place.make(other, ["street_images", "image_embeddings"], run_config=config) == n_images
+    assert place.read(other, "image_embeddings")["encoder"].nunique() == 1
+
+
+def _copy_of_demo_weights(path):
+    """The demo's weights with one number changed: another file, and another encoder."""
+    from importlib.resources import files
+
+    from safetensors.numpy import load, save_file
+
+    (bundled,) = (files("streetimd_assets.encoders") / "demo").glob("*.safetensors")
+    tensors = load(bundled.read_bytes())
+    name = sorted(tensors)[0]
+    tensors[name] = tensors[name] * 1.01
+    save_file(tensors, path)
+
+
+def test_purge_deletes_pictures_and_nothing_that_was_learnt_from_them(place, monkeypatch):
+    study = place.write(imagery="retain_images = true")
+    n_images = place.make(study, None)
+    assert place.images(study).files()[0] == n_images
+    monkeypatch.chdir(place.data.parent)
+    said = CliRunner().invoke(app, ["purge", "study.toml", "--data", str(place.data), "--yes"])
+    assert f"deleted {n_images:,} pictures" in said.output
+    assert place.images(study).files() == (0, 0)
+    assert not list(place.data.rglob("*.jpg"))
+    assert len(place.read(study, "image_embeddings")) == n_images
+    assert place.make(study, ["street_images", "image_embeddings"]) == 0
+
+
+def test_other_pictures_of_the_same_panoramas_are_not_taken_for_the_ones_held(place):
+    study = place.write(imagery="retain_images = true")
+    n_images = place.make(study, BEFORE_IMAGES + ["street_images"])
+    wider = place.write(imagery="retain_images = true\nfield_of_view_deg = 60")
+    assert place.make(wider, IMAGES) == n_images
+
+
+def test_headings_may_follow_the_road(place):
+    study = place.write(imagery='retain_images = true\nheadings_from = "road"\nheadings_deg = [0, 180]')
+    place.make(study, BEFORE_IMAGES + ["street_images"])
+    images = place.read(study, "street_images")
+    points = place.read(study, "sample_points").set_index("point_id")
+    bearing = points.loc[images["point_id"], "road_bearing_deg"].to_numpy()
+    off = (images["heading_deg"].to_numpy() - bearing) % 180
+    assert ((off < 0.01) | (off > 179.99)).all()
+    assert images.groupby("panorama_id")["heading_deg"].nunique().eq(2).all()
+
+
+def test_the_plan_command_prints_coverage_and_cost_and_buys_nothing(place, monkeypatch):
+    place.write(budget="")
+    monkeypatch.chdir(place.data.parent)
+    before = place.google.counts()
+    said = CliRunner().invoke(app, ["plan", "study.toml", "--data", str(place.data), "--local-authority", "camden"])
+    assert said.exit_code == 0, said.output
+    after = place.google.counts()
+    assert after["n_billed"] == before["n_billed"]
+    assert after["n_metadata"] > before["n_metadata"]
+    plan = House(load_study("study.toml"), Settings("west", place.data)).store.read("imagery_plan", CAMDEN)
+    assert f"{plan['n_images_to_fetch'].sum():,}" in said.output
+    assert "10,000 a month free" in said.output
+    assert "max_images_per_month" in said.output
