@@ -143,7 +143,7 @@ _CREDIT = _text("credit", "who is to be credited", nullable=True)
 _LICENCE = _text("licence", "licence of the picture", nullable=True)
 _IMAGE_ID = _text("image_id", "panorama and heading, as panorama_id@heading")
 _IMAGE_PATH = _text(
-    "image_path", "file of the picture, relative to the study's folder; it may have been deleted since", nullable=True
+    "image_path", "file of the picture, relative to the study's folder; it may be deleted by now", nullable=True
 )
 _ENCODER = _text("encoder", "model, weights and the hash of their file")
 _CATEGORY_SET = _text("category_set_hash", "hash of category names, prompts and templates")
@@ -178,7 +178,7 @@ TABLES: dict[str, Table] = {
                 _text("road_name", "name of the road", nullable=True),
                 _text("highway", "OpenStreetMap class of the road"),
                 _number("length_m", "length of the segment", "m"),
-                _number("bearing_deg", "from its first end to its last, clockwise from north", "deg", nullable=True),
+                _number("bearing_deg", "from first end to last, clockwise from north", "deg", nullable=True),
                 Column("geometry", "BLOB", f"line {_GEOMETRY}"),
             ),
             ("segment_id",),

@@ -1,21 +1,22 @@
-"""A study that buys its images: known cost first, nothing twice, never over a limit, pictures gone when they must be."""
+"""A study that buys its images: cost known first, nothing twice, never over a limit, pictures gone when due."""
 
 import pytest
+from typer.testing import CliRunner
 
 from streetimd_assets.cli import app
 from streetimd_assets.defs.house import House
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.study import load_study
-from streetimd_tests.graph import failure_sentence, new_instance
 from streetimd_tests.graph import collect as collect_study
+from streetimd_tests.graph import failure_sentence, new_instance
 from streetimd_tests.standins.google import serve_google
 from streetimd_tests.standins.local_files import write_district
-from typer.testing import CliRunner
 
 KEY = "AIzaPlantedKeyOfThisTest"
 BUDGET = "[budget]\nmax_images_per_month = 100000\n"
-BEFORE_IMAGES = ["lsoa_boundaries", "road_segments", "deprivation_indices", "sample_points", "panoramas", "imagery_plan"]
+PLACES = ["lsoa_boundaries", "road_segments", "deprivation_indices", "sample_points"]
+BEFORE_IMAGES = [*PLACES, "panoramas", "imagery_plan"]
 IMAGES = ["panoramas", "imagery_plan", "street_images"]
 CAMDEN = "camden"
 
@@ -102,7 +103,7 @@ def test_the_plan_states_what_is_then_bought_and_a_second_run_buys_nothing(place
 
 def test_a_refresh_fetches_only_panoramas_that_are_new(place):
     study = place.write()
-    place.make(study, BEFORE_IMAGES + ["street_images"])
+    place.make(study, [*BEFORE_IMAGES, "street_images"])
     assert place.make(study, IMAGES) == 0
     unchanged = place.metadata("panoramas")
     assert unchanged["n_new"] == unchanged["n_gone"] == 0
@@ -123,7 +124,7 @@ def test_a_refresh_fetches_only_panoramas_that_are_new(place):
 def test_without_accepted_terms_or_a_budget_nothing_is_bought(place, changes, said):
     study = place.write(**changes)
     before = place.google.counts()["n_billed"]
-    result = place.collect(study, BEFORE_IMAGES + ["street_images"])
+    result = place.collect(study, [*BEFORE_IMAGES, "street_images"])
     sentence = failure_sentence(result)
     assert all(part in sentence for part in said), sentence
     assert place.google.counts()["n_billed"] == before
@@ -212,14 +213,14 @@ def test_purge_deletes_pictures_and_nothing_that_was_learnt_from_them(place, mon
 
 def test_other_pictures_of_the_same_panoramas_are_not_taken_for_the_ones_held(place):
     study = place.write(imagery="retain_images = true")
-    n_images = place.make(study, BEFORE_IMAGES + ["street_images"])
+    n_images = place.make(study, [*BEFORE_IMAGES, "street_images"])
     wider = place.write(imagery="retain_images = true\nfield_of_view_deg = 60")
     assert place.make(wider, IMAGES) == n_images
 
 
 def test_headings_may_follow_the_road(place):
     study = place.write(imagery='retain_images = true\nheadings_from = "road"\nheadings_deg = [0, 180]')
-    place.make(study, BEFORE_IMAGES + ["street_images"])
+    place.make(study, [*BEFORE_IMAGES, "street_images"])
     images = place.read(study, "street_images")
     points = place.read(study, "sample_points").set_index("point_id")
     bearing = points.loc[images["point_id"], "road_bearing_deg"].to_numpy()

@@ -14,14 +14,15 @@ from streetimd_tests.standins import serve_real_data
 
 pytestmark = pytest.mark.real_data
 PLACES = 'local_authorities = ["Camden", "Tower Hamlets"]\ncategory_set = "demo"\n'
+EVERY_ROAD = "include_tunnels = true\ninclude_private = true"
 ENCODER = '[encoder]\nmodel = "streetimd-demo"\nweights = "bundled"\n'
 
 
-def geography(addresses) -> str:
+def geography(addresses, more="") -> str:
     """Point a study at the stand-ins."""
     return (
         f'[geography]\nboundaries = "{addresses.lsoa_service}"\nlookup = "{addresses.lookup_service}"\n'
-        f'overpass_url = "{addresses.overpass_url}"\n[deprivation]\nurl = "{addresses.deprivation_url}"\n'
+        f'overpass_url = "{addresses.overpass_url}"\n{more}\n[deprivation]\nurl = "{addresses.deprivation_url}"\n'
     )
 
 
@@ -70,7 +71,7 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
     with serve_real_data(real_data_folder()) as addresses:
         path = tmp_path / "dense.toml"
         path.write_text(
-            f'name = "dense"\n{PLACES}{geography(addresses)}[sampling]\nspacing_m = 50\n'
+            f'name = "dense"\n{PLACES}{geography(addresses, EVERY_ROAD)}[sampling]\nspacing_m = 50\n'
             f'[imagery]\nsource = "painted"\n{ENCODER}'
         )
         study, settings = load_study(path), Settings(str(path), tmp_path)

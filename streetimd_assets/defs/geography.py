@@ -17,6 +17,11 @@ from streetimd_assets.synthetic import deprivation as synthetic_deprivation
 from streetimd_assets.synthetic import geography as synthetic_geography
 from streetimd_assets.synthetic import roads as synthetic_roads
 
+NO_LSOA_IS_MISSING = Check(
+    "no_lsoa_is_missing",
+    "The boundaries or the look-up are a part of the local authority: name the whole if that is not meant.",
+    is_blocking=False,
+)
 EVERY_LSOA_IS_RANKED = Check(
     "every_lsoa_is_ranked", "Choose the deprivation index that belongs to the boundaries' year."
 )
@@ -31,8 +36,14 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     """Boundaries, roads and the index of the study's local authorities."""
     place, chosen = house.study.geography, house.study.deprivation
     is_synthetic = place.source == "synthetic"
+    # what is predicted decides nothing here
+    which = (chosen.index, chosen.url, chosen.covers)
 
-    @table_asset(house, code_version=stamped(2, place.source, place.boundaries, place.lookup, chosen))
+    @table_asset(
+        house,
+        code_version=stamped(2, place.source, place.boundaries, place.lookup, *which),
+        checks=[NO_LSOA_IS_MISSING],
+    )
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
         """Outlines of the neighbourhoods (LSOAs) of the local authority, in British National Grid.
 
@@ -40,12 +51,18 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """
         authority = house.authority(context)
         if is_synthetic:
-            lsoas, origin = synthetic_geography.build_lsoas(), {}
-            lsoas = lsoas[lsoas["lad_code"] == authority.lad_code]
+            lsoas = synthetic_geography.build_lsoas()
+            lsoas, origin = lsoas[lsoas["lad_code"] == authority.lad_code], dict[str, str]()
         else:
             lsoas, origin = _official_lsoas(house, authority)
         lsoas = lsoas.assign(area_m2=lsoas.area)
-        return Made(geography.as_table(lsoas), {"area_km2": float(lsoas["area_m2"].sum() / 1e6), **origin})
+        # how many there were in 2011 is not known here
+        n_expected = authority.n_lsoas if is_synthetic or house.study.census == 2021 else len(lsoas)
+        return Made(
+            geography.as_table(lsoas),
+            {"area_km2": float(lsoas["area_m2"].sum() / 1e6), **origin},
+            [NO_LSOA_IS_MISSING.result(len(lsoas) == n_expected, n_lsoas=len(lsoas), n_expected=n_expected)],
+        )
 
     @table_asset(
         house,
@@ -57,27 +74,26 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     def road_segments(lsoa_boundaries: pd.DataFrame) -> Made:
         """Streets from OpenStreetMap that touch the local authority, two-way streets once."""
         lsoas = geography.as_geodataframe(lsoa_boundaries)
-        edges = (
-            synthetic_roads.build_road_edges(synthetic_geography.build_lsoas())
-            if is_synthetic
-            else _official_roads(house, lsoas)
-        )
+        if is_synthetic:
+            edges, origin = synthetic_roads.build_road_edges(synthetic_geography.build_lsoas()), dict[str, str]()
+        else:
+            edges, origin = _official_roads(house, lsoas)
         segments = sampling.undirected_segments(edges, lsoas)
         lengths = sampling.road_lengths(segments, lsoas)
         without = sorted(lengths.index[lengths == 0])
         return Made(
             geography.as_table(segments),
-            {"road_km_inside": float(lengths.sum() / 1000), "n_lsoas_without_roads": len(without)},
+            {"road_km_inside": float(lengths.sum() / 1000), "n_lsoas_without_roads": len(without), **origin},
             [MOST_LSOAS_HAVE_ROADS.result(len(without) <= 0.05 * len(lsoas), lsoas_without_roads=without)],
         )
 
-    @table_asset(house, code_version=stamped(2, chosen), checks=[EVERY_LSOA_IS_RANKED])
+    @table_asset(house, code_version=stamped(2, *which), checks=[EVERY_LSOA_IS_RANKED])
     def deprivation_indices(context: dg.AssetExecutionContext, lsoa_boundaries: pd.DataFrame) -> Made:
         """The Index of Multiple Deprivation and its seven domains; rank 1 is the most deprived."""
         authority, codes = house.authority(context), list(lsoa_boundaries["lsoa_code"])
         if chosen.index == "synthetic":
             national = synthetic_deprivation.build_deprivation(synthetic_geography.build_lsoas())
-            ranked, origin = national[national["lsoa_code"].isin(codes)], {}
+            ranked, origin = national[national["lsoa_code"].isin(codes)], dict[str, str]()
         else:
             index = _index(house)
             ranked = deprivation.select_deprivation(index.table, codes, authority, chosen.index)
@@ -98,9 +114,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 def _index(house: House) -> deprivation.Deprivation:
     """The whole of the study's index."""
     chosen = house.study.deprivation
+    edition: deprivation.Index = "iod2019" if chosen.index == "iod2019" else "iod2025"
     return deprivation.load_deprivation(
-        chosen.url or deprivation.DEFAULT_FILES[chosen.index],
-        index=chosen.index,
+        chosen.url or deprivation.DEFAULT_FILES[edition],
+        index=edition,
         cache_folder=house.cache / "index",
         is_national=chosen.covers == "england",
     )
@@ -129,21 +146,27 @@ def _official_lsoas(house: House, authority: LocalAuthority) -> tuple[gpd.GeoDat
     }
 
 
-def _official_roads(house: House, lsoas: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
-    """Directed edges from an extract on disk if the study names one, else from Overpass."""
+def _official_roads(house: House, lsoas: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, dict[str, str]]:
+    """Directed edges from an extract on disk if the study names one, else from Overpass; and their origin."""
     place = house.study.geography
     which: dict[str, Any] = {
         "highway_classes": place.highway_classes,
         "include_tunnels": place.include_tunnels,
         "include_private": place.include_private,
     }
-    if place.roads_file:
-        return roads.read_road_edges(
-            lsoas, roads_file=Path(place.roads_file), cache_folder=house.cache / "roads", **which
-        )
-    return roads.fetch_road_edges(
-        lsoas, overpass_url=place.overpass_url, cache_folder=house.cache / "overpass", **which
+    extract, cache = Path(place.roads_file) if place.roads_file else None, house.cache / "roads"
+    if extract is not None:
+        edges = roads.read_road_edges(lsoas, roads_file=extract, cache_folder=cache, **which)
+    else:
+        edges = roads.fetch_road_edges(lsoas, overpass_url=place.overpass_url, cache_folder=cache, **which)
+    files = roads.road_provenance(
+        lsoas,
+        overpass_url=place.overpass_url,
+        roads_file=extract,
+        highway_classes=place.highway_classes,
+        cache_folder=cache,
     )
+    return edges, _origin("roads", files[0]) if files else {}
 
 
 def _origin(what: str, file: Download) -> dict[str, str]:

@@ -18,9 +18,8 @@ from streetimd_assets.defs.table_asset import (
     stamped,
     table_asset,
 )
-from streetimd_assets.errors import TableMissingError, TableUnreadableError
 from streetimd_assets.plots.imagery import attribution_page, imagery_map_page
-from streetimd_assets.schemas import PANORAMA_STATUSES, TABLES
+from streetimd_assets.schemas import PANORAMA_STATUSES
 from streetimd_assets.science import geography, sampling
 from streetimd_assets.science import panoramas as panorama_science
 from streetimd_assets.sources.imagery.collecting import ask_panoramas, collect_images, images_of
@@ -86,7 +85,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         found = panorama_science.locate_panoramas(
             answers, sample_points, lsoas, max_distance_m=choice.max_distance_m
         )
-        before = _panoramas_before(house, slug)
+        before = house.store.read_before("panoramas", slug)
         apart_m = geography.largest_position_disagreement(found)
         astray = geography.wrong_lsoa_share(found, lsoas)
         counts = found["status"].value_counts()
@@ -226,14 +225,6 @@ def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
             return page_result(house, "attribution_sheet", page, authority.slug, n_credits=n_credits)
 
     return [imagery_map, attribution_sheet]
-
-
-def _panoramas_before(house: House, slug: str) -> pd.DataFrame:
-    """Return the table as it is, without rows if there is none that can be read."""
-    try:
-        return house.store.read("panoramas", slug)
-    except (TableMissingError, TableUnreadableError):
-        return pd.DataFrame(columns=list(TABLES["panoramas"].column_names))
 
 
 def imagery_stamp(choice: Imagery) -> str:

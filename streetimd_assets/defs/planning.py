@@ -77,7 +77,8 @@ def imagery_notes(study: Study) -> list[str]:
     if study.has_painted_images:
         return ["images are painted: every title says SYNTHETIC IMAGES"]
     provider = find_provider(study.imagery.source)
-    notes = [f"{provider.title}: {provider.terms.summary} {provider.terms.retention} ({provider.terms.url})"]
+    where = f" ({provider.terms.url})" if provider.terms.url else ""
+    notes = [f"{provider.title}: {provider.terms.summary} {provider.terms.retention}{where}"]
     for requirement in (
         lambda: require_acceptance(provider, study.imagery),
         lambda: require_keys(provider, read_environment()),

@@ -19,11 +19,14 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
     @table_asset(
         house,
-        code_version=stamped(1, how),
+        code_version=stamped(2, how),
         checks=[POINTS_LIE_ON_ROADS, POINTS_KEEP_THEIR_DISTANCE],
     )
-    def sample_points(road_segments: pd.DataFrame, lsoa_boundaries: pd.DataFrame) -> Made:
+    def sample_points(
+        context: dg.AssetExecutionContext, road_segments: pd.DataFrame, lsoa_boundaries: pd.DataFrame
+    ) -> Made:
         """Places along the roads, a fixed distance apart, each in the LSOA that contains it."""
+        before = house.store.read_before("sample_points", context.partition_key)
         segments = geography.as_geodataframe(road_segments)
         lsoas = geography.as_geodataframe(lsoa_boundaries)
         points = sampling.sample_points(
@@ -42,6 +45,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             points,
             {
                 "n_points": len(points),
+                "n_points_kept": sampling.points_kept(before, points),
                 "median_points_per_lsoa": float(points["lsoa_code"].value_counts().median()),
                 "n_lsoas_without_points": len(unsampled),
                 "lsoas_without_points": unsampled,

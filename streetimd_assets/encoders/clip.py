@@ -137,6 +137,7 @@ def load_clip(model: str, weights: str, *, batch_size: int, device: str, precisi
 
 
 def pick_device(device: str) -> Any:
+    """Return torch's device of this name; ``auto`` is a GPU if there is one, else the processor."""
     import torch
 
     if device == "auto":

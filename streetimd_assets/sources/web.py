@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from urllib.request import getproxies
@@ -118,7 +117,6 @@ class Web:
         read_timeout_s: float = 60,
     ) -> None:
         self.n_requests = 0
-        self.before_repeat: Callable[[], Awaitable[None]] | None = None
         self.n_tries = n_tries
         self.max_bytes = max_bytes
         self._requests_per_minute = requests_per_minute
@@ -193,15 +191,8 @@ class Web:
             wait_exp_base=4,
         )
         request = {"url": _address(url, params), "headers": headers, "allow_redirects": follow_redirects}
-        earlier = count()
-
-        async def ask() -> Answer:
-            if next(earlier) and self.before_repeat is not None:
-                await self.before_repeat()
-            return await self._ask_once(request, is_busy, is_paced)
-
         try:
-            return await patiently(_may_ask_again, ask)
+            return await patiently(_may_ask_again, self._ask_once, request, is_busy, is_paced)
         except Busy as busy:
             tries = f"after {self.n_tries} tries" if self.n_tries > 1 else "when tried once"
             raise NoAnswer(f"{without_secrets(url)} did not answer {tries} ({busy})", is_silent=True) from None

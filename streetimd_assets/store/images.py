@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -70,8 +70,10 @@ class ImageStore:
 
     def files(self) -> tuple[int, int]:
         """Return how many picture files there are, and their bytes together."""
-        sizes = [path.stat().st_size for path in self._picture_files()]
-        return len(sizes), sum(sizes)
+        n_files = n_bytes = 0
+        for path in self._picture_files():
+            n_files, n_bytes = n_files + 1, n_bytes + path.stat().st_size
+        return n_files, n_bytes
 
     def purge(self) -> int:
         """Delete every picture file, also those that killed runs left; return how many there were.
@@ -80,7 +82,7 @@ class ImageStore:
         """
         held = (name for name, row in self.recorded().items() if row.get("image_path"))
         n_deleted = self.delete(list(held))
-        left = self._picture_files()
+        left = list(self._picture_files())
         for path in left:
             path.unlink(missing_ok=True)
         return n_deleted + len(left)
@@ -125,8 +127,9 @@ class ImageStore:
         except FileNotFoundError:
             return False
 
-    def _picture_files(self) -> list[Path]:
-        return [path for path in self._folder.glob("*") if path != self._journal and path.is_file()]
+    def _picture_files(self) -> Iterator[Path]:
+        if self._folder.exists():
+            yield from (path for path in self._folder.iterdir() if path != self._journal and path.is_file())
 
     def _path(self, image_id: str) -> Path:
         return self._folder / f"{_file_name(image_id)}.jpg"

@@ -99,6 +99,13 @@ class TableStore:
             }
         )
 
+    def read_before(self, name: str, local_authority: str) -> pd.DataFrame:
+        """Read a table that is about to be made again; without rows if there is none that can be read."""
+        try:
+            return self.read(name, local_authority)
+        except (TableMissingError, TableUnreadableError):
+            return empty_frame(self.table(name))
+
     def read_study_wide(
         self, name: str, local_authorities: Iterable[str], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:

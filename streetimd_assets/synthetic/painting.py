@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyproj import Transformer
 
 _LICENCE, _CREDIT = "CC0-1.0", "StreetIMD, painted by a program"
+_WORDS = ("panorama_id", "status_detail", "captured_on", "licence", "credit", "viewer_url")
 _TRUNCATED_AT = 0.55
 _BLANK_GREY = (228, 226, 222)
 
@@ -92,8 +93,8 @@ class PaintedStreets:
             ``point_id``, ``panorama_id``, ``status`` (ok or no_imagery), ``status_detail``,
             ``longitude_deg``, ``latitude_deg``, ``captured_on``, ``is_360`` (true: it is painted all
             round), ``camera_heading_deg`` (unknown), ``source``, ``licence``, ``credit`` and
-            ``viewer_url`` (none); a row for each point, in the order given. A panorama's name holds world, seed, edition (of faults and
-            size) and place in decimetres.
+            ``viewer_url`` (none); a row for each point, in the order given. A panorama's name holds
+            world, seed, edition (of faults and size) and place in decimetres.
         """
         points_dm = np.round(10 * points[["easting_m", "northing_m"]].to_numpy(dtype=float)).astype(np.int64)
         standing, has_imagery = stand_panoramas(points_dm, self._faults, self._truth.borders, key=self._key)
@@ -119,9 +120,7 @@ class PaintedStreets:
                 "credit": if_there([_CREDIT] * len(places)),
                 "viewer_url": [None] * len(places),
             }
-        ).astype(
-            dict.fromkeys(("panorama_id", "status_detail", "captured_on", "licence", "credit", "viewer_url"), object)
-        )
+        ).astype(dict.fromkeys(_WORDS, object))
 
     def headings_of(self, panorama: Mapping[str, Any]) -> tuple[float | None, ...]:
         """Return the directions painted of every panorama, clockwise from north."""

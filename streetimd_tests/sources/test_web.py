@@ -1,6 +1,7 @@
 import asyncio
 import gzip
 import logging
+import socket
 import socketserver
 import threading
 import time
@@ -286,7 +287,7 @@ def test_a_host_without_a_pace_is_not_held_up():
     assert times_of(20, requests_per_minute=60, is_paced=False)[-1] < 1
 
 
-def test_what_may_be_billed_again_is_told_before_it_is_sent_again():
+def test_each_request_is_told_before_it_is_sent_and_none_is_sent_after_a_refusal():
     told = []
 
     async def ask(address):
@@ -294,19 +295,61 @@ def test_what_may_be_billed_again_is_told_before_it_is_sent_again():
 
             async def tell():
                 told.append(client.n_requests)
-                if len(told) == 3:
+                if len(told) == 5:
                     raise RuntimeError("the purse is empty")
 
-            client.before_repeat = tell
+            client.before_each = tell
             await client.get(address)
             with pytest.raises(RuntimeError, match="the purse is empty"):
                 await client.get(address)
 
     with StandIn(always(busy()), faults=[busy(), busy(), Reply(b"image")]) as server:
         asyncio.run(ask(server.address))
-    # each time before the next was sent, and nothing was sent after the refusal
-    assert told == [1, 2, 4]
+    assert told == [0, 1, 2, 3, 4]
     assert len(server.log) == 4
+
+
+def test_what_aiohttp_repeats_by_itself_is_told_too():
+    told = []
+
+    async def ask(address):
+        async with Web(n_tries=1) as client:
+
+            async def tell():
+                told.append(client.n_requests)
+
+            client.before_each = tell
+            # a connection that is kept and then dropped is what aiohttp repeats
+            await client.get(address)
+            with pytest.raises(NoAnswer):
+                await client.get(address)
+
+    with dropping_server() as (address, n_received):
+        asyncio.run(ask(address))
+        assert len(told) == n_received() == 3
+
+
+@contextmanager
+def dropping_server():
+    """Answer the first request and keep the connection; take in every later request and hang up."""
+    received = []
+
+    def serve(listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                while data := connection.recv(65536):
+                    received.append(data)
+                    if len(received) > 1:
+                        break
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", lambda: len(received)
 
 
 def test_a_request_that_is_cancelled_ends_at_once():

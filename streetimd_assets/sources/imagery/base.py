@@ -99,6 +99,8 @@ class ImagerySource(Protocol):
         ------
         FetchFailed
             If these images cannot be had.
+        NoAnswer
+            If the server is silent; who collects counts how often.
         ImageryError
             If the source refuses, so that asking for others is of no use.
         """

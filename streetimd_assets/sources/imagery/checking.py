@@ -138,8 +138,10 @@ def _is_uniform(picture: "Image") -> bool:
     is_near = np.ones(levels.shape[:2], dtype=bool)
     for band in range(3):
         # counting levels finds their median much sooner than sorting pixels does
-        counts = np.bincount(levels[..., band].ravel(), minlength=256).cumsum()
-        median = int(np.searchsorted(counts, counts[-1] / 2))
-        lowest, highest = max(0, median - UNIFORM_LEVELS), min(255, median + UNIFORM_LEVELS)
-        is_near &= (levels[..., band] >= lowest) & (levels[..., band] <= highest)
+        counts = np.bincount(levels[..., band].ravel(), minlength=256)
+        median = int(np.searchsorted(counts.cumsum(), levels[..., band].size / 2))
+        lowest, highest = max(0, median - UNIFORM_LEVELS), median + UNIFORM_LEVELS
+        if counts[lowest : highest + 1].sum() < UNIFORM_SHARE * levels[..., band].size:
+            return False
+        is_near &= (levels[..., band] >= lowest) & (levels[..., band] <= min(255, highest))
     return bool(is_near.mean() >= UNIFORM_SHARE)

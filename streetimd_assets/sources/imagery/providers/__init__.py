@@ -28,7 +28,7 @@ def find_provider(name: str) -> Provider:
     """
     if name not in all_providers():
         raise StudyError(
-            f"imagery.source is '{name}', which is none of {', '.join([*all_providers(), 'painted'])}; name one of them"
+            f"imagery.source is '{name}', which is none of {', '.join([*all_providers(), 'painted'])}; name one"
         )
     return all_providers()[name]
 
@@ -67,9 +67,9 @@ def require_acceptance(provider: Provider, choice: Imagery) -> None:
     """
     if provider.terms.needs_acceptance and not choice.accept_terms:
         raise TermsError(
-            f"imagery.source '{provider.name}' may be asked only by those who accept its terms ({provider.terms.url}): "
-            f"{provider.terms.summary} If you may do what this study does, write accept_terms = true under [imagery]; "
-            "or choose open imagery, such as source = 'mapillary'"
+            f"imagery.source '{provider.name}' may be asked only by those who accept its terms "
+            f"({provider.terms.url}): {provider.terms.summary} If you may do what this study does, write "
+            "accept_terms = true under [imagery]; or choose open imagery, such as source = 'mapillary'"
         )
 
 
