@@ -222,6 +222,7 @@ TABLES: dict[str, Table] = {
             "a panorama answered for a point; flat photographs may be several, one for each heading",
             (
                 _text("point_id", "sample point asked for, or the picture's own place"),
+                _count("position", "place among those answered for the point, from 1"),
                 _text("panorama_id", "the provider's name of the panorama", nullable=True),
                 _text("status", "ok, or why it is not used: " + ", ".join(PANORAMA_STATUSES)),
                 _text("status_detail", "more about the status", nullable=True),
@@ -245,7 +246,7 @@ TABLES: dict[str, Table] = {
                 _CREDIT,
                 _VIEWER,
             ),
-            ("point_id", "panorama_id"),
+            ("point_id", "position"),
         ),
         Table(
             "imagery_plan",

@@ -41,8 +41,8 @@ def test_what_was_made_by_the_same_choices_is_not_made_again(kept):
 @pytest.mark.parametrize(
     ("section", "change", "expected"),
     [
-        ("geography", {"highway_classes": ("primary",)}, FIRST),
-        ("deprivation", {"url": "https://example.org/other.csv"}, ["deprivation_indices", "panoramas"]),
+        ("geography", {"highway_classes": ("primary",)}, ["road_segments", "sample_points", "panoramas"]),
+        ("deprivation", {"url": "https://example.org/other.csv"}, FIRST),
         ("sampling", {"spacing_m": 70.0}, ["sample_points", "panoramas"]),
         ("imagery", {"seed": 2}, ["panoramas"]),
         ("imagery", {"max_distance_m": 20.0}, ["panoramas"]),

@@ -179,7 +179,7 @@ def test_null_world_gives_nothing(run_variant):
         ('world = "signal"', 'world = "null_iid"'),
         ("min_points_per_lsoa = 3", "min_points_per_lsoa = 1"),
         ("max_points_per_lsoa = 5", "max_points_per_lsoa = 1"),
-        ('source = "painted"', 'source = "painted"\nimage_size_px = 96'),
+        ("image_size_px = 192", "image_size_px = 96"),
         ('["all"]', '["Alderwick", "Brackenholt", "Corvendale", "Dunmere"]'),
         ("n_trees = 100", "n_trees = 50\nn_folds = 4\nn_permutations = 2"),
     )

@@ -42,7 +42,7 @@ def locate_panoramas(
     Returns
     -------
     panoramas
-        Rows of ``panoramas``, in the order of point_id and panorama_id.
+        Rows of ``panoramas``, in the order of point_id and position, which follows panorama_id.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def locate_panoramas(
     located = answers.sort_values(["point_id", "panorama_id"], ignore_index=True).astype({"status_detail": object})
     # of a place without imagery nobody knows
     located["is_360"] = located["is_360"].eq(True)
+    located["position"] = located.groupby("point_id").cumcount() + 1
     _require_answers_that_differ(located)
     located["easting_m"], located["northing_m"] = geography.to_easting_northing(
         located["longitude_deg"], located["latitude_deg"]

@@ -127,7 +127,17 @@ class Web:
 
     async def __aenter__(self) -> Self:
         import aiohttp
+        import stamina
 
+        stamina.instrumentation.set_on_retry_hooks([])  # they would print each wait on the terminal
+        self._patiently = stamina.AsyncRetryingCaller(
+            attempts=self.n_tries,
+            timeout=None,
+            wait_initial=BASE_WAIT_S,
+            wait_max=LONGEST_WAIT_S,
+            wait_jitter=BASE_WAIT_S,
+            wait_exp_base=4,
+        )
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=20, sock_read=self._read_timeout_s)
         self._limiter = _pace(self._requests_per_minute)
         self._session = aiohttp.ClientSession(
@@ -179,20 +189,9 @@ class Web:
         NoAnswer
             After the last try, if the body is longer than ``max_bytes``, or if this is no address.
         """
-        import stamina
-
-        stamina.instrumentation.set_on_retry_hooks([])  # they would print each wait on the terminal
-        patiently = stamina.AsyncRetryingCaller(
-            attempts=self.n_tries,
-            timeout=None,
-            wait_initial=BASE_WAIT_S,
-            wait_max=LONGEST_WAIT_S,
-            wait_jitter=BASE_WAIT_S,
-            wait_exp_base=4,
-        )
         request = {"url": _address(url, params), "headers": headers, "allow_redirects": follow_redirects}
         try:
-            return await patiently(_may_ask_again, self._ask_once, request, is_busy, is_paced)
+            return await self._patiently(_may_ask_again, self._ask_once, request, is_busy, is_paced)
         except Busy as busy:
             tries = f"after {self.n_tries} tries" if self.n_tries > 1 else "when tried once"
             raise NoAnswer(f"{without_secrets(url)} did not answer {tries} ({busy})", is_silent=True) from None

@@ -37,13 +37,16 @@ def written_whole(target: Path) -> Iterator[Path]:
     """
     temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{target.name}")
     with room_needed_for(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        # asking first is cheaper than being told that it exists, once for each of a million images
+        if not os.path.isdir(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             os.replace(temporary, target)
-        finally:
+        except BaseException:
             for left in (temporary, temporary.with_name(temporary.name + ".wal")):
                 left.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager

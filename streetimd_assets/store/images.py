@@ -8,6 +8,7 @@ after it had been embedded.
 
 import errno
 import hashlib
+import io
 import json
 import os
 import sys
@@ -31,15 +32,16 @@ class ImageStore:
 
     def __init__(self, study_folder: Path, local_authority: str) -> None:
         self._study_folder = Path(study_folder)
-        self._folder = self._study_folder / "images" / local_authority
+        self._relative = f"images/{local_authority}"
+        self._folder = self._study_folder / self._relative
         self._journal = self._folder / "journal.jsonl"
 
     def save(self, image_id: str, data: bytes) -> str:
         """Write an image whole; return its path relative to the study's folder."""
         path = self._path(image_id)
-        with written_whole(path) as temporary:
-            temporary.write_bytes(data)
-        return path.relative_to(self._study_folder).as_posix()
+        with written_whole(path) as temporary, open(temporary, "xb", buffering=0) as file:
+            _write_all(file, data)
+        return f"{self._relative}/{path.name}"
 
     def record(self, row: dict[str, Any]) -> None:
         """Add a row of ``street_images`` to the journal, with ``view`` beside it if it has one."""
@@ -95,9 +97,7 @@ class ImageStore:
             self._folder.mkdir(parents=True, exist_ok=True)
             # one write to a file opened for appending is never mixed with that of another thread
             with self._journal.open("ab", buffering=0) as journal:
-                if journal.write(data) < len(data):
-                    # a disk that fills up within a line takes what it can and says nothing
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                _write_all(journal, data)
                 if is_forced:
                     os.fsync(journal.fileno())
 
@@ -160,3 +160,9 @@ def _file_name(image_id: str) -> str:
         digest = hashlib.sha256(name.encode()).hexdigest()[:32]
         return f"{name[: _LONGEST_NAME - len(digest)]}{digest}"
     return name
+
+
+def _write_all(file: io.FileIO, data: bytes) -> None:
+    """Write in one go; a disk that fills up meanwhile takes what it can and says nothing."""
+    if file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

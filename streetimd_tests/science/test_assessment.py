@@ -37,6 +37,7 @@ def tables():
         {
             "image_id": [*image_ids, "unread@090"],
             "image_path": [f"images/{image_id}.jpg" for image_id in image_ids] + [None],
+            "viewer_url": [f"https://example.org/{image_id}" for image_id in image_ids] + [None],
             "captured_on": date(2024, 5, 1),
             "licence": "CC BY-SA 4.0",
             "credit": "a contributor",

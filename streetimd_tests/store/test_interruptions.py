@@ -26,7 +26,7 @@ chunks = store.chunks("image_embeddings", "camden")
 
 def write(fingerprint, first, n_images):
     names = [f"{number:06d}@000" for number in range(first, first + n_images)]
-    rows = pd.DataFrame({"image_id": names, "lsoa_code": "E01", "heading_deg": 0.0, "encoder": "one"})
+    rows = pd.DataFrame({"image_id": names, "lsoa_code": "E01", "heading_deg": 0.0, "sha256": "5f", "encoder": "one"})
     chunks.write(fingerprint, rows, np.full((n_images, 512), first, np.float32))
 
 write("first", 0, 10)
@@ -47,7 +47,7 @@ n = 100_000
 draws = pd.DataFrame({"draw": range(n), "max_absolute_r": np.random.rand(n), "median_absolute_r": np.random.rand(n),
                       "n_dimensions": 512, "n_lsoas": 5})
 ids = pd.DataFrame({"image_id": [f"{i}@000" for i in range(300)], "lsoa_code": "E01", "heading_deg": 0.0,
-                    "encoder": "one"})
+                    "sha256": "5f", "encoder": "one"})
 chunks = store.chunks("image_embeddings", "camden")
 chunks.write("first", ids, np.zeros((300, 512), np.float32))
 resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))

@@ -44,9 +44,11 @@ def test_a_study_file_loads_and_its_paths_are_relative_to_it(tmp_path, monkeypat
 
 
 def test_addresses_and_names_of_weights_are_left_as_they_are(tmp_path):
-    (tmp_path / "mine.toml").write_text(VALID)
+    named = '[geography]\nboundaries = "https://example.org/lsoas"\n[deprivation]\nurl = "https://example.org/7.csv"'
+    (tmp_path / "mine.toml").write_text(VALID + named)
     study = load_study(tmp_path / "mine.toml")
-    assert study.deprivation.url.startswith("https://")
+    assert study.geography.boundaries == "https://example.org/lsoas"
+    assert study.deprivation.url == "https://example.org/7.csv"
     assert study.encoder.weights == "openai"
 
 

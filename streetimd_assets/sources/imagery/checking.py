@@ -89,7 +89,7 @@ def _problem_of_file(data: bytes, digest: str) -> str | None:
         return f"{len(data):,} bytes; at most {MOST_BYTES:,} are decoded"
     if digest in PLACEHOLDERS:
         return PLACEHOLDERS[digest]
-    if data.lstrip()[:1] in (b"<", b"{"):
+    if data[:1024].lstrip()[:1] in (b"<", b"{"):
         return "a page of text, not a picture"
     return None
 
@@ -133,15 +133,13 @@ def _is_uniform(picture: "Image") -> bool:
     import numpy as np
 
     # every so many pixels are enough, and a large panorama is soon done
-    step = max(1, min(picture.size) // (2 * _LOOKED_AT_PX))
-    levels = np.asarray(picture)[::step, ::step]
-    is_near = np.ones(levels.shape[:2], dtype=bool)
-    for band in range(3):
-        # counting levels finds their median much sooner than sorting pixels does
-        counts = np.bincount(levels[..., band].ravel(), minlength=256)
-        median = int(np.searchsorted(counts.cumsum(), levels[..., band].size / 2))
-        lowest, highest = max(0, median - UNIFORM_LEVELS), median + UNIFORM_LEVELS
-        if counts[lowest : highest + 1].sum() < UNIFORM_SHARE * levels[..., band].size:
-            return False
-        is_near &= (levels[..., band] >= lowest) & (levels[..., band] <= min(255, highest))
-    return bool(is_near.mean() >= UNIFORM_SHARE)
+    picture = picture.reduce(max(1, min(picture.size) // (2 * _LOOKED_AT_PX)))
+    n_pixels = picture.width * picture.height
+    counts = np.reshape(picture.histogram(), (-1, 256))[:3]
+    # counting levels finds their median much sooner than sorting pixels does
+    medians = [int(np.searchsorted(of_band.cumsum(), n_pixels / 2)) for of_band in counts]
+    nearby = [slice(max(0, median - UNIFORM_LEVELS), median + UNIFORM_LEVELS + 1) for median in medians]
+    if any(of_band[near].sum() < UNIFORM_SHARE * n_pixels for of_band, near in zip(counts, nearby, strict=True)):
+        return False
+    away = np.abs(np.asarray(picture)[..., :3].astype(np.int16) - medians).max(axis=-1)
+    return bool((away <= UNIFORM_LEVELS).mean() >= UNIFORM_SHARE)

@@ -129,10 +129,10 @@ def collect_images(
         Names what a picture takes in, such as its size and field of view: a picture of another view
         is another picture.
     save
-        Called with ``image_id`` and the bytes of a good image, from several threads at once; returns the
-        path it is kept under. What it raises, such as a full disk, stops the collection.
+        Called with ``image_id`` and the bytes of a good image; returns the path it is kept under. What
+        it raises, such as a full disk, stops the collection.
     record
-        Called with the row of each new image, and ``view`` in it, by one thread at a time.
+        Called with the row of each new image, and ``view`` in it.
     purse
         Pays for each request before it is sent, also for one that is sent again; closed at the end.
     n_at_once

@@ -2,15 +2,13 @@
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from streetimd_assets.errors import ImageryError
 from streetimd_assets.sources.imagery.base import FetchFailed, ImagerySource, Shot, Views
-from streetimd_assets.sources.imagery.checking import check_image
+from streetimd_assets.sources.imagery.checking import ImageCheck, check_image
 from streetimd_assets.sources.imagery.image_rows import (
     CHUNK,
     FROM_PANORAMA,
@@ -34,6 +32,8 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 # a provider that is silent that often is not there: each request was tried several times
 GIVE_UP_AFTER = 100
+
+Checks = dict[float | None, ImageCheck]
 
 
 class Purse(Protocol):
@@ -75,7 +75,6 @@ class Collection:
         self._view = view
         self._save = save
         self._record = record
-        self._recording = Lock()
         self._is_stopped = False
         self._n_silent = 0
         self._problem: BaseException | None = None
@@ -106,8 +105,8 @@ class Collection:
                 await purse.reserve()
 
         shots = self._missing_shots()
-        # decoding lets other threads run, and more of them than processors would only wait
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "checking") as pool:
+        # one thread decodes while this one asks and saves: more of them wait for each other
+        with ThreadPoolExecutor(1, "checking") as pool:
             async with web() as open_web:
                 open_web.before_each = may_be_sent
                 workers = [asyncio.create_task(self._work(shots, open_web, pool)) for _ in range(n_at_once)]
@@ -132,9 +131,8 @@ class Collection:
                 if shot is None:
                     return
                 received = await self._fetch(shot, web)
-                settled = asyncio.get_running_loop().run_in_executor(pool, self._settle, shot, received)
-                # an interruption must not take back what waits for its turn there
-                await asyncio.shield(settled)
+                checks = await asyncio.get_running_loop().run_in_executor(pool, self._check, shot, received)
+                self._settle(shot, received, checks)
         except _Stopped:
             return
         except asyncio.CancelledError:
@@ -169,29 +167,34 @@ class Collection:
                     if any(self._name(shot, heading_deg) not in self.outcomes for heading_deg in shot.headings_deg):
                         yield shot
 
-    def _settle(self, shot: Shot, received: Views | str) -> None:
-        """Check, save and record the images of a shot that are not held; in a thread of the pool."""
+    def _check(self, shot: Shot, received: Views | str) -> Checks:
+        """Check the images of a shot that are not held; in a thread of its own."""
+        if isinstance(received, str):
+            return {}
+        missing = (heading for heading in shot.headings_deg if self._name(shot, heading) not in self.outcomes)
+        return {heading: check_image(received[heading]) for heading in missing if heading in received}
+
+    def _settle(self, shot: Shot, received: Views | str, checks: Checks) -> None:
+        """Save and record the images of a shot that are not held."""
         for heading_deg in shot.headings_deg:
             name = self._name(shot, heading_deg)
             if name in self.outcomes:
                 continue
-            outcome = self._outcome(name, heading_deg, received)
+            outcome = self._outcome(name, heading_deg, received, checks)
             about = {column: known(shot.panorama[column]) for column in FROM_PANORAMA}
             row = {"image_id": name, "heading_deg": known(heading_deg), **about, **outcome, "view": self._view}
-            with self._recording:
-                self._record(row)
+            self._record(row)
             self.outcomes[name] = tuple(outcome[column] for column in OUTCOME)
 
-    def _outcome(self, name: str, heading_deg: float | None, received: Views | str) -> Row:
+    def _outcome(self, name: str, heading_deg: float | None, received: Views | str, checks: Checks) -> Row:
         outcome: Row = dict.fromkeys(OUTCOME)
         if isinstance(received, str):
             return outcome | {"status": "failed", "status_detail": received}
-        if heading_deg not in received:
+        if heading_deg not in checks:
             return outcome | {"status": "failed", "status_detail": "the source gave no picture of this heading"}
-        data = received[heading_deg]
-        outcome |= vars(check_image(data))
+        outcome |= vars(checks[heading_deg])
         if outcome["status"] == "ok":
-            outcome["image_path"] = self._save(name, data)
+            outcome["image_path"] = self._save(name, received[heading_deg])
         return outcome
 
     def _name(self, shot: Shot, heading_deg: float | None) -> str:
