@@ -20,7 +20,9 @@ from streetimd_assets.study.writing import commented_study
 app = typer.Typer(
     help="How much of deprivation can be seen from the street?", no_args_is_help=True, add_completion=False
 )
-console = Console(soft_wrap=True, highlight=False)
+# more columns than these do not fit a narrow terminal
+_SIDE_BY_SIDE = 3
+console = Console(soft_wrap=True, highlight=False, markup=False)
 
 DataRoot = Annotated[Path | None, typer.Option("--data", help="Data root; STREETIMD_DATA or ./data if left out.")]
 Port = Annotated[int, typer.Option(help="Port of the Dagster UI on this machine.")]
@@ -78,7 +80,7 @@ def plan(
     settings = _settings(study, data)
     slugs = plan_study(settings, local_authorities=local_authority, say=console.print)
     planned = read_plan(settings, slugs)
-    console.print(_as_table(planned.title, planned.rows))
+    console.print(_as_table(planned.title, planned.rows), crop=False)
     for line in planned.notes:
         console.print(line)
 
@@ -172,12 +174,15 @@ def _run(settings: Settings, local_authorities: list[str] | None, workers: int, 
 
 
 def _as_table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
-    """Lay rows of text out; the first column to the left, numbers to the right."""
-    table = Table(title=title)
-    for place, column in enumerate(rows[0] if rows else ()):
-        table.add_column(column, justify="right" if place else "left")
-    for row in rows:
-        table.add_row(*row.values())
+    """Lay rows of text out, names to the left and numbers to the right; few rows stand side by side."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    if len(rows) <= _SIDE_BY_SIDE:
+        lines = [list(column) for column in zip(*lines, strict=True)]
+    table = Table(title=title, min_width=len(title))
+    for place, column in enumerate(lines[0]):
+        table.add_column(column, justify="right" if place else "left", no_wrap=True)
+    for line in lines[1:]:
+        table.add_row(*line)
     return table
 
 

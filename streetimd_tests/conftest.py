@@ -68,3 +68,12 @@ def run_variant(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Ran]:
         return Ran(str(path), folder / "data", done.stdout)
 
     return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what tests measured: a worker of pytest-xdist has no terminal of its own."""
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, text in report.user_properties:
+            if name == "measured" and report.when == "call":
+                terminalreporter.write_sep("-", report.nodeid.rpartition("::")[2])
+                terminalreporter.write_line(text)

@@ -1,5 +1,8 @@
 """A study that buys its images: cost known first, nothing twice, never over a limit, pictures gone when due."""
 
+import shutil
+from functools import partial
+
 import pytest
 from typer.testing import CliRunner
 
@@ -16,7 +19,12 @@ from streetimd_tests.standins.local_files import write_district
 KEY = "AIzaPlantedKeyOfThisTest"
 BUDGET = "[budget]\nmax_images_per_month = 100000\n"
 PLACES = ["lsoa_boundaries", "road_segments", "deprivation_indices", "sample_points"]
-BEFORE_IMAGES = [*PLACES, "panoramas", "imagery_plan"]
+DEMO_ENCODER = 'model = "streetimd-demo"\nweights = "bundled"\n'
+BEFORE_IMAGES = ["panoramas", "imagery_plan"]
+ALL = [
+    *("panoramas", "imagery_plan", "imagery_map", "street_images", "attribution_sheet", "image_embeddings"),
+    *("category_embeddings", "category_probabilities", "assessment_images", "classification_report"),
+]
 IMAGES = ["panoramas", "imagery_plan", "street_images"]
 CAMDEN = "camden"
 
@@ -27,24 +35,36 @@ def google():
         yield running
 
 
+@pytest.fixture(scope="module")
+def district(google, tmp_path_factory):
+    """The places of a study, made once: its files, and a folder with boundaries, roads and points."""
+    folder = tmp_path_factory.mktemp("district")
+    sections = write_district(folder / "files")
+    with new_instance(folder / "kept" / "dagster") as instance:
+        study = write_study(folder / "study.toml", sections, google)
+        assert collect_study(study, folder / "kept" / "data", CAMDEN, instance, assets=PLACES).success
+    return sections, folder / "kept"
+
+
+def write_study(path, sections, google, imagery="", budget=BUDGET, accepts=True, encoder=DEMO_ENCODER):
+    path.write_text(
+        'name = "west"\nlocal_authorities = ["Camden"]\ncategory_set = "demo"\n'
+        f"{sections}[sampling]\nspacing_m = 100\n[encoder]\n{encoder}"
+        f'[imagery]\nsource = "google"\naddress = "{google.address}"\nimage_size_px = 96\n'
+        f"accept_terms = {str(accepts).lower()}\n{imagery}\n{budget}",
+        encoding="utf-8",
+    )
+    return load_study(path)
+
+
 @pytest.fixture
-def place(google, tmp_path, monkeypatch):
-    """A folder, a running provider and a study of both."""
+def place(google, district, tmp_path, monkeypatch):
+    """A folder of its own, a running provider and a study of both."""
     monkeypatch.setenv("GOOGLE_MAPS_API_KEY", KEY)
     google.change(seed=1, always="", key=KEY)
-    district = write_district(tmp_path / "district")
-
-    def write(imagery="", budget=BUDGET, accepts=True, encoder='model = "streetimd-demo"\nweights = "bundled"\n'):
-        path = tmp_path / "study.toml"
-        path.write_text(
-            'name = "west"\nlocal_authorities = ["Camden"]\ncategory_set = "demo"\n'
-            f"{district}[sampling]\nspacing_m = 100\n[encoder]\n{encoder}"
-            f'[imagery]\nsource = "google"\naddress = "{google.address}"\nimage_size_px = 96\n'
-            f"accept_terms = {str(accepts).lower()}\n{imagery}\n{budget}",
-            encoding="utf-8",
-        )
-        return load_study(path)
-
+    sections, kept = district
+    shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    write = partial(write_study, tmp_path / "study.toml", sections, google)
     with new_instance(tmp_path / "dagster") as instance:
         yield Place(write, google, tmp_path / "data", instance)
 
@@ -156,7 +176,7 @@ def test_a_limit_stops_cleanly_and_a_larger_one_buys_only_the_rest(place):
 def test_pictures_that_may_not_be_kept_are_embedded_deleted_and_linked_to(place):
     study = place.write()
     assert study.imagery.retain_images is None, "the provider's terms decide"
-    place.make(study, None)
+    place.make(study, ALL)
     images = place.read(study, "street_images")
     assert place.images(study).files() == (0, 0)
     assert len(place.read(study, "image_embeddings")) == len(images) > 100
@@ -165,14 +185,14 @@ def test_pictures_that_may_not_be_kept_are_embedded_deleted_and_linked_to(place)
     assert "https://www.google.com/maps/@?api=1&amp;map_action=pano" in page
     assert "preview" not in place.metadata("classification_report")
     before = place.read(study, "image_embeddings")
-    assert place.make(study, None) == 0
+    assert place.make(study, ALL) == 0
     after = place.read(study, "image_embeddings")
     assert [row.tolist() for row in before["embedding"]] == [row.tolist() for row in after["embedding"]]
 
 
 def test_another_encoder_says_what_deleted_pictures_would_cost_and_buys_them_only_if_told(place, tmp_path):
     study = place.write()
-    n_images = place.make(study, None)
+    n_images = place.make(study, ALL)
     weights = tmp_path / "other.safetensors"
     _copy_of_demo_weights(weights)
     other = place.write(encoder=f'model = "streetimd-demo"\nweights = "{weights}"\n')
@@ -200,7 +220,7 @@ def _copy_of_demo_weights(path):
 
 def test_purge_deletes_pictures_and_nothing_that_was_learnt_from_them(place, monkeypatch):
     study = place.write(imagery="retain_images = true")
-    n_images = place.make(study, None)
+    n_images = place.make(study, ALL)
     assert place.images(study).files()[0] == n_images
     monkeypatch.chdir(place.data.parent)
     said = CliRunner().invoke(app, ["purge", "study.toml", "--data", str(place.data), "--yes"])

@@ -33,7 +33,7 @@ def is_one_sentence(said):
     ("study", "says"),
     [
         ("demo", ["6 local authorities, 300 LSOAs", "images: painted", "streetimd-demo/bundled"]),
-        ("england", ["296 local authorities, 33,755 LSOAs", "images: mapillary", "MAPILLARY_ACCESS_TOKEN", "target: imd_rank"]),
+        ("england", ["296 local authorities, 33,755 LSOAs", "images: mapillary", "MAPILLARY_ACCESS_TOKEN"]),
         ("greater-manchester", ["10 local authorities, 1,702 LSOAs", "10 categories: indoor, single_house"]),
     ],
 )

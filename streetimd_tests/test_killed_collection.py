@@ -129,7 +129,9 @@ class Lives:
 
 
 @pytest.mark.slow
-def test_a_collection_killed_three_times_ends_complete_and_buys_nothing_that_is_held_again(tmp_path, capsys):
+def test_a_collection_killed_three_times_ends_complete_and_buys_nothing_that_is_held_again(
+    tmp_path, record_property
+):
     seed = random.SystemRandom().randrange(2**32)
     kills = sorted(random.Random(seed).sample(range(N_IMAGES // 10, N_IMAGES * 9 // 10), 3))
     write_points(tmp_path)
@@ -140,12 +142,10 @@ def test_a_collection_killed_three_times_ends_complete_and_buys_nothing_that_is_
     table = pd.DataFrame(lives.table)
     asked_again = sum(len(names & set().union(*asked[:number])) for number, names in enumerate(asked))
     in_flight = int(table["in_flight_at_kill"].sum())
-    with capsys.disabled():
-        print(
-            f"\n{N_POINTS:,} points, {HEADINGS} headings, {FAULT_SHARE:.0%} faults {counts['kinds']}, seed {seed}"
-        )
-        print(table.to_string(index=False))
-        print(f"asked for in more than one run: {asked_again} images; in flight at the kills: {in_flight}")
+    # shown at the end of the test run, whether or not this passes
+    title = f"{N_POINTS:,} points, {HEADINGS} headings, {FAULT_SHARE:.0%} faults {counts['kinds']}, seed {seed}"
+    sums = f"asked for in more than one run: {asked_again} images; in flight at the kills: {in_flight}"
+    record_property("measured", f"{title}\n{table.to_string(index=False)}\n{sums}")
 
     images = pd.read_parquet(tmp_path / "street_images.parquet")
     assert len(images) == N_IMAGES

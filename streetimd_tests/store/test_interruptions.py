@@ -26,7 +26,8 @@ chunks = store.chunks("image_embeddings", "camden")
 
 def write(fingerprint, first, n_images):
     names = [f"{number:06d}@000" for number in range(first, first + n_images)]
-    rows = pd.DataFrame({"image_id": names, "lsoa_code": "E01", "heading_deg": 0.0, "sha256": "5f", "encoder": "one"})
+    same = {"lsoa_code": "E01", "heading_deg": 0.0, "sha256": "5f", "encoder": "one"}
+    rows = pd.DataFrame({"image_id": names} | same)
     chunks.write(fingerprint, rows, np.full((n_images, 512), first, np.float32))
 
 write("first", 0, 10)

@@ -362,13 +362,13 @@ PROVIDER = Provider(
         as_of=date(2026, 1, 1),
         needs_acceptance=True,
         may_store_pixels=False,
-        retention="pictures may not be stored or cached; ids of panoramas may be kept",
+        retention="Pictures may not be stored or cached; ids of panoramas may be kept.",
         licence=LICENCE,
         licence_url="https://cloud.google.com/maps-platform/terms",
         credit=OFFICIAL,
         summary=(
-            "they forbid to download or cache Street View images in bulk, to train, test, validate or fine-tune "
-            "models with them, and to show them beside a map that is not Google's."
+            "The terms forbid to download or cache Street View images in bulk, to train, test, validate or "
+            "fine-tune models with them, and to show them beside a map that is not Google's."
         ),
     ),
     prices=Prices(
