@@ -7,7 +7,8 @@
 ``DAGSTER_HOME``
     Dagster's own folder; ``dagster_home`` in the study's folder if unset.
 
-Keys of image providers come from the environment too, or from a file ``.env`` in the current folder.
+Keys of image providers come from the environment too, or from a file ``.env`` in the current folder, which is
+asked where the environment has nothing.
 """
 
 import os
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dotenv import dotenv_values
+
+from streetimd_assets.errors import StudyError
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,22 @@ class Settings:
 
 
 def read_environment() -> Mapping[str, str]:
-    """Return the environment, and below it what a file ``.env`` in the current folder says."""
-    said = {name: value for name, value in dotenv_values(Path.cwd() / ".env").items() if value}
-    return {**said, **os.environ}
+    """Return the environment, and below it what a file ``.env`` in the current folder says.
+
+    Blanks and line ends around a value are taken off, and a variable without a value is as good as none.
+
+    Raises
+    ------
+    StudyError
+        If there is such a file and it cannot be read as UTF-8.
+    """
+    path = Path.cwd() / ".env"
+    try:
+        # some editors of Windows begin a file with a mark, which is no part of the first name
+        said = dotenv_values(path, encoding="utf-8-sig")
+    except (OSError, UnicodeError) as problem:
+        raise StudyError(
+            f"'{path}' cannot be read ({type(problem).__name__}); save it as plain text in UTF-8, or remove it"
+        ) from None
+    below, above = ({name: (value or "").strip() for name, value in each.items()} for each in (said, os.environ))
+    return {name: value for name, value in [*below.items(), *above.items()] if value}

@@ -27,9 +27,12 @@ class Ran:
         return House(load_study(self.study), Settings(self.study, self.data_root))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the modules that run whole studies, so that two workers end at about the same time."""
-    first = ("test_whole_graph", "test_real_london")
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what asks real servers unless ``-m live`` wants it; begin with what takes longest."""
+    if "live" not in config.option.markexpr:
+        items[:] = [item for item in items if item.get_closest_marker("live") is None]
+    # so that two workers end at about the same time
+    first = ("test_whole_graph", "test_real_london", "test_killed_collection", "test_buying_images")
     items.sort(key=lambda item: not item.path.stem.startswith(first))
 
 

@@ -190,6 +190,52 @@ def test_pictures_that_may_not_be_kept_are_embedded_deleted_and_linked_to(place)
     assert [row.tolist() for row in before["embedding"]] == [row.tolist() for row in after["embedding"]]
 
 
+def test_a_smaller_study_and_back_again_loses_no_embedding_of_a_deleted_picture(place):
+    study = place.write()
+    n_images = place.make(study, ALL)
+    few = place.write(imagery="max_distance_m = 5")
+    assert place.make(few, ALL) == 0
+    n_few = len(place.read(few, "image_embeddings"))
+    assert 0 < n_few < n_images
+    assert place.make(study, ALL) == 0
+    assert len(place.read(study, "image_embeddings")) == n_images
+
+
+def test_two_runs_never_collect_the_same_local_authority_at_once(place):
+    study = place.write()
+    place.make(study, BEFORE_IMAGES)
+    before = place.google.counts()["n_billed"]
+    with place.images(study).alone():
+        sentence = failure_sentence(place.collect(study, ["street_images"]))
+    assert "another run" in sentence
+    assert place.google.counts()["n_billed"] == before
+    assert place.make(study, ["street_images"]) > 0
+
+
+def test_pictures_purged_before_they_were_embedded_are_planned_again_and_bought_only_if_told(place, monkeypatch):
+    study = place.write(imagery="retain_images = true")
+    n_images = place.make(study, [*BEFORE_IMAGES, "street_images"])
+    monkeypatch.chdir(place.data.parent)
+    said = CliRunner().invoke(app, ["purge", "study.toml", "--data", str(place.data), "--yes"])
+    assert f"{n_images:,} of them have not been embedded" in said.output
+    place.make(study, ["imagery_plan"])
+    assert place.read(study, "imagery_plan")["n_images_to_fetch"].sum() == n_images
+    assert place.make(study, ["street_images"]) == 0
+    assert f"{n_images:,} pictures" in failure_sentence(place.collect(study, ["image_embeddings"]))
+    config = {"ops": {"street_images": {"config": {"fetch_again": True}}}}
+    assert place.make(study, ["street_images", "image_embeddings"], run_config=config) == n_images
+    # once embedded, being told once more buys nothing
+    assert place.make(study, ["street_images", "image_embeddings"], run_config=config) == 0
+
+
+def test_links_to_the_provider_look_in_the_direction_of_the_image(place):
+    study = place.write()
+    place.make(study, [*BEFORE_IMAGES, "street_images"])
+    images = place.read(study, "street_images")
+    for heading, link in zip(images["heading_deg"], images["viewer_url"], strict=True):
+        assert link.endswith(f"&heading={heading:g}"), link
+
+
 def test_another_encoder_says_what_deleted_pictures_would_cost_and_buys_them_only_if_told(place, tmp_path):
     study = place.write()
     n_images = place.make(study, ALL)

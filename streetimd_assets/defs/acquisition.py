@@ -4,17 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+
+import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.painted import PaintedSource, painted_streets
 from streetimd_assets.settings import read_environment
 from streetimd_assets.sources.imagery.base import ImagerySource, Provider, Terms
 from streetimd_assets.sources.imagery.budget import Purse, cost_usd, open_purse
+from streetimd_assets.sources.imagery.image_rows import Recorded
 from streetimd_assets.sources.imagery.providers import find_provider, open_source, require_budget
 from streetimd_assets.sources.web import Web
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.ledger import Ledger
+
+# local authorities that may ask a provider together, by the pools in dagster.yaml: they share its pace
+AT_THE_SAME_TIME = 2
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Acquisition:
         choice = self.house.study.imagery
         limits = [choice.requests_per_minute, self.provider.requests_per_minute if self.provider else None]
         pace = min((limit for limit in limits if limit), default=None)
-        return Web(requests_per_minute=pace, max_connections=choice.max_connections)
+        shared = pace and max(1, pace // AT_THE_SAME_TIME)
+        return Web(requests_per_minute=shared, max_connections=choice.max_connections)
 
     @property
     def ledger(self) -> Ledger | None:
@@ -63,6 +69,14 @@ class Acquisition:
             return None
         require_budget(self.provider, self.house.study.budget)
         return open_purse(ledger, self.provider.prices, self.house.study.budget, run_id)
+
+    def held_and_read(self, local_authority: str, encoder: str | None = None) -> Recorded:
+        """Return what is held, without deleted pictures that this encoder, or any if None, has not read."""
+        embedded, _ = self.house.store.read_every_embedding(local_authority)
+        wanted = embedded if encoder is None else embedded[embedded["encoder"] == encoder]
+        read = set(wanted["image_id"])
+        held = self.held(local_authority)
+        return {name: row for name, row in held.items() if not row["is_deleted"] or name in read}
 
     def cost_usd(self, n_images: int) -> float:
         """Return what so many images cost from here on, by the price table and what the month has had."""
@@ -90,6 +104,14 @@ class Acquisition:
         """Terms by the name of the source; none where images are painted."""
         return {self.provider.name: self.provider.terms} if self.provider else {}
 
+    def viewers(self, images: pd.DataFrame) -> list[str | None]:
+        """Return where each image is seen at the provider, in its own direction where that can be said."""
+        name_view = self.provider.view_url if self.provider else None
+        if name_view is None:
+            return list(images["viewer_url"])
+        places = zip(images["panorama_id"], images["heading_deg"], strict=True)
+        return [name_view(panorama_id, heading_deg) for panorama_id, heading_deg in places]
+
     @property
     def retains_images(self) -> bool:
         """True if pictures are kept after embedding: as the study says, else as the provider's terms do."""
@@ -104,7 +126,7 @@ class Acquisition:
         choice = self.house.study.imagery
         return f"{choice.image_size_px} px, {choice.field_of_view_deg:g} deg wide, {choice.pitch_deg:g} deg up"
 
-    def held(self, local_authority: str) -> Mapping[str, Mapping[str, Any]]:
+    def held(self, local_authority: str) -> Recorded:
         """Return what is recorded of the local authority's images, by image, where they need not be asked for."""
         # reading a file of one's own again costs nothing, and it may have been replaced
         if self.house.study.imagery.source == "folder":

@@ -22,8 +22,7 @@ from streetimd_assets.defs.table_asset import (
     table_asset,
 )
 from streetimd_assets.encoders.base import Encoder
-from streetimd_assets.errors import ImageryError, TableMissingError, TableUnreadableError
-from streetimd_assets.schemas import EMBEDDING_DIMENSIONS
+from streetimd_assets.errors import ImageryError
 from streetimd_assets.science import classification
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.tables import TableStore
@@ -65,7 +64,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             show_table(house.store, "image_embeddings")
             n_deleted = 0
             if not acquisition.retains_images and n_rows == len(images):
-                n_deleted = ImageStore(house.folder, slug).delete(list(images["image_id"]))
+                kept = ImageStore(house.folder, slug)
+                with kept.alone():
+                    n_deleted = kept.purge()
             return _embedded(
                 house.store, slug, model, n_images=len(images), n_rows=n_rows, n_pictures_deleted=n_deleted
             )
@@ -101,9 +102,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 def _embed(house: House, slug: str, images: pd.DataFrame, model: Encoder, say: Callable[[str], None]) -> int:
     """Put the table of these images in place, new ones read in chunks; return its number of rows."""
     choice, chunks = house.study.encoder, house.store.chunks("image_embeddings", slug)
-    known, matrix = _known(house.store, slug, images, model.identity)
+    before, matrix = house.store.read_every_embedding(slug)
+    known = _places(before, images.assign(encoder=model.identity))
     is_known = known >= 0
-    _require_pictures(images[~is_known], house, model.identity)
+    _require_pictures(images[~is_known], house, slug, model.identity)
     if is_known.any():
         rows = images[is_known]
         chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
@@ -115,23 +117,32 @@ def _embed(house: House, slug: str, images: pd.DataFrame, model: Encoder, say: C
             chunks.write(fingerprint, _rows(part, model), embed_files(model, pictures, choice.batch_size))
         done += len(part)
         say(f"{slug}: {done:,} of {len(images):,} images embedded")
+    _set_aside(house, slug, before, matrix, known[is_known])
     return chunks.publish()
 
 
-def _known(
-    store: TableStore, slug: str, images: pd.DataFrame, encoder: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Row of each image in the table as it is, and its embeddings; -1 if this encoder has not read this file."""
+def _places(before: pd.DataFrame, wanted: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Row in which this very file was read by this encoder, -1 if there is none."""
     names = ["image_id", "sha256", "encoder"]
-    try:
-        before, matrix = store.read_embeddings(slug)
-    except (TableMissingError, TableUnreadableError):
-        return np.full(len(images), -1), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
-    wanted = pd.MultiIndex.from_frame(images.assign(encoder=encoder)[names])
-    return pd.MultiIndex.from_frame(before[names]).get_indexer(wanted), matrix
+    # of an image that is in the table and set aside, either will do
+    first = ~before.duplicated(names).to_numpy()
+    found = pd.MultiIndex.from_frame(before.loc[first, names]).get_indexer(pd.MultiIndex.from_frame(wanted[names]))
+    return np.where(found >= 0, np.flatnonzero(first)[found] if first.any() else -1, -1)
 
 
-def _require_pictures(images: pd.DataFrame, house: House, encoder: str) -> None:
+def _set_aside(
+    house: House, slug: str, before: pd.DataFrame, matrix: npt.NDArray[np.float32], used: npt.NDArray[np.int64]
+) -> None:
+    """Keep what the table is about to lose and no picture could give again."""
+    held = ImageStore(house.folder, slug).recorded()
+    deleted = {(name, row.get("sha256")) for name, row in held.items() if row["is_deleted"]}
+    is_left = ~before.index.isin(used) & ~before.duplicated(["image_id", "sha256", "encoder"])
+    keys = zip(before["image_id"], before["sha256"], strict=True)
+    rows = before[is_left & np.array([key in deleted for key in keys], dtype=bool)]
+    house.store.set_aside(slug, rows, matrix[rows.index])
+
+
+def _require_pictures(images: pd.DataFrame, house: House, slug: str, encoder: str) -> None:
     """See that the pictures to be embedded are there.
 
     Raises
@@ -143,10 +154,10 @@ def _require_pictures(images: pd.DataFrame, house: House, encoder: str) -> None:
     if lost:
         cost = Acquisition(house).cost_usd(len(lost))
         raise ImageryError(
-            f"{len(lost):,} pictures, {lost[0]} the first, are no longer kept and were not embedded by {encoder}; "
-            f"fetching them again would cost about ${cost:,.2f}: if that is meant, materialise street_images with "
-            "fetch_again: true in its configuration (`streetimd run --fetch-again`); if not, name the encoder they "
-            "were embedded by"
+            f"{len(lost):,} pictures of {slug} are no longer kept and were not embedded by {encoder}; fetching "
+            f"them again would cost about ${cost:,.2f}: if that is meant, materialise street_images with "
+            f"fetch_again: true in its configuration (`streetimd run STUDY --local-authority {slug} "
+            "--fetch-again`); if not, name the encoder they were embedded by"
         )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.resources import LazyEncoder
 from streetimd_assets.defs.table_asset import (
     OWNER,
     Check,
@@ -42,7 +43,7 @@ ALL_HEADINGS_PER_PANORAMA = Check(
 )
 IMAGE_FILES_DIFFER = Check(
     "image_files_differ",
-    "One file came back for different headings: the provider ignores the heading; delete the images, tell us.",
+    "One file came back for different headings of a panorama: the provider ignores the heading; purge, tell us.",
 )
 
 
@@ -82,10 +83,15 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             web=acquisition.web,
             progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} requests for panoramas"),
         )
+        before = house.store.read_before("panoramas", slug)
         found = panorama_science.locate_panoramas(
             answers, sample_points, lsoas, max_distance_m=choice.max_distance_m
         )
-        before = house.store.read_before("panoramas", slug)
+        changes = panorama_science.compare_panoramas(before, found)
+        if _was_made_by(context, stamp):
+            same_place = before[before["lsoa_code"].isin(lsoas["lsoa_code"])]
+            found = panorama_science.keep_unanswered(found, same_place)
+        found = panorama_science.keep_bearings(found, before)
         apart_m = geography.largest_position_disagreement(found)
         astray = geography.wrong_lsoa_share(found, lsoas)
         counts = found["status"].value_counts()
@@ -94,7 +100,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             found,
             {
                 **{f"n_{status}": int(counts.get(status, 0)) for status in PANORAMA_STATUSES},
-                **panorama_science.compare_panoramas(before, found),
+                **changes,
             },
             [
                 HALF_THE_POINTS_HAVE_IMAGERY.result(share >= 0.5, usable_share=share),
@@ -115,7 +121,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """Coverage and cost per LSOA before an image is fetched: panoramas, their age, what they would cost."""
         slug = context.partition_key
         lsoas = geography.as_geodataframe(lsoa_boundaries)
-        planned = images_of(panoramas, acquisition.source(slug), acquisition.held(slug), acquisition.view)
+        planned = images_of(panoramas, acquisition.source(slug), acquisition.held_and_read(slug), acquisition.view)
         plan = panorama_science.plan_imagery(
             sample_points,
             panoramas,
@@ -135,28 +141,39 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         deps=told,
         checks=[ALL_HEADINGS_PER_PANORAMA, IMAGE_FILES_DIFFER],
     )
-    def street_images(context: dg.AssetExecutionContext, config: FetchAgain, panoramas: pd.DataFrame) -> Made:
-        """Four images per panorama, facing north, east, south and west, each checked before it counts.
+    def street_images(
+        context: dg.AssetExecutionContext,
+        config: FetchAgain,
+        panoramas: pd.DataFrame,
+        encoder: dg.ResourceParam[LazyEncoder],
+    ) -> Made:
+        """Images of each panorama in the study's headings, each checked before it counts.
 
-        An image recorded as held is not asked for again, also after a run was stopped.
+        A flat photograph gives the one it is. An image recorded as held is not asked for again, also
+        after a run was stopped.
         """
         slug = context.partition_key
-        kept = ImageStore(house.folder, slug)
-        held = acquisition.held(slug)
-        if config.fetch_again:
-            held = {name: row for name, row in held.items() if not row.get("is_deleted")}
-        images = collect_images(
-            panoramas,
-            acquisition.source(slug),
-            web=acquisition.web,
-            recorded=held,
-            view=acquisition.view,
-            save=kept.save,
-            record=kept.record,
-            purse=acquisition.purse(context.run.run_id),
-            n_at_once=choice.max_connections,
-            progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} images"),
-        )
+        kept, source = ImageStore(house.folder, slug), acquisition.source(slug)
+        with kept.alone():
+            held = (
+                acquisition.held_and_read(slug, encoder.loaded.identity)
+                if config.fetch_again
+                else acquisition.held(slug)
+            )
+            n_held_before = sum(images_of(panoramas, source, held, acquisition.view).n_held.values())
+            images = collect_images(
+                panoramas,
+                source,
+                web=acquisition.web,
+                recorded=held,
+                view=acquisition.view,
+                save=kept.save,
+                record=kept.record,
+                purse=acquisition.purse(context.run.run_id),
+                n_at_once=choice.max_connections,
+                progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} images"),
+            )
+        images["viewer_url"] = acquisition.viewers(images)
         good = images[images["status"] == "ok"]
         complete = panorama_science.complete_share(images)
         repeated = panorama_science.repeated_files(images)
@@ -164,9 +181,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             images,
             {
                 "n_images": len(good),
-                "n_held_before": int(images["image_id"].isin(list(held)).sum()),
+                "n_held_before": n_held_before,
                 "n_invalid": int((images["status"] == "invalid_image").sum()),
                 "n_failed": int((images["status"] == "failed").sum()),
+                "n_files_in_several_panoramas": panorama_science.files_in_several_panoramas(images),
                 "median_captured_on": _median_date(good["captured_on"]),
                 **spending(acquisition),
             },
@@ -227,6 +245,15 @@ def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
     return [imagery_map, attribution_sheet]
 
 
+def _was_made_by(context: dg.AssetExecutionContext, code_version: str) -> bool:
+    """Return True if the asset's table as it is was made from the same choices."""
+    latest = dg.AssetRecordsFilter(context.asset_key, asset_partitions=[context.partition_key])
+    for record in context.instance.fetch_materializations(latest, limit=1).records:
+        made = record.asset_materialization
+        return bool(made and (made.tags or {}).get("dagster/code_version") == code_version)
+    return False
+
+
 def imagery_stamp(choice: Imagery) -> str:
     """Name all that decides the images; for a folder also the files in it, so that new ones are noticed."""
     files = []
@@ -255,7 +282,7 @@ def plan_line(plan: pd.DataFrame, acquisition: Acquisition) -> str:
 def spending(acquisition: Acquisition) -> dict[str, Any]:
     """Say what the month has had of a paid provider, all studies of the data root together."""
     ledger = acquisition.ledger
-    return {"n_images_bought_this_month": ledger.month_total()} if ledger else {}
+    return {"n_requests_set_aside_this_month": ledger.month_total()} if ledger else {}
 
 
 def _median_date(dates: pd.Series) -> str:

@@ -9,6 +9,7 @@ from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings, read_environment
+from streetimd_assets.sources.imagery.budget import UNLIMITED, images_allowed
 from streetimd_assets.sources.imagery.providers import (
     find_provider,
     require_acceptance,
@@ -44,10 +45,23 @@ def read_plan(settings: Settings, slugs: Sequence[str]) -> Plan:
         rows.append(_row("all of them", whole, acquisition.cost_usd(int(whole["n_images_to_fetch"].sum()))))
     notes = [acquisition.price_line, *imagery_notes(house.study)]
     if acquisition.ledger is not None:
-        notes.append(
-            f"bought this month, all studies of this data root: {acquisition.ledger.month_total():,} images"
-        )
+        notes.append(_left_to_spend(acquisition))
     return Plan(f"{house.study.heading}: imagery, before any is fetched", rows, notes)
+
+
+def _left_to_spend(acquisition: Acquisition) -> str:
+    """Say what the month (UTC) has had, and what the budget leaves of it."""
+    ledger, provider = acquisition.ledger, acquisition.provider
+    used = ledger.month_total() if ledger else 0
+    left = images_allowed(
+        provider.prices if provider else None,
+        acquisition.house.study.budget,
+        run_used=0,
+        run_usd=0,
+        month_used=used,
+    )
+    said = "the budget sets no limit" if left == UNLIMITED else f"the budget leaves {left:,} to a run"
+    return f"requests set aside this month (UTC), all studies of this data root: {used:,}; {said}"
 
 
 def _row(name: str, plan: pd.DataFrame, cost_usd: float) -> dict[str, str]:

@@ -256,6 +256,7 @@ def out_of_date(
     graph = definitions.resolve_asset_graph()
     ours = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
     latest = Materialisations(graph, instance, partition)
+    is_online = house.study.imagery.source not in ("painted", "folder")
     stale: set[dg.AssetKey] = set()
     for key in graph.toposorted_asset_keys:
         if key not in ours:
@@ -269,6 +270,7 @@ def out_of_date(
             or latest.code_version(key) != node.code_version
             or latest.was_stopped(key)
             or any(latest.is_older(key, parent) for parent in node.parent_keys)
+            or (is_online and latest.left_undone(key))
         ):
             # tables made in one step are made again together
             stale |= node.execution_set_asset_keys
@@ -295,6 +297,12 @@ class Materialisations:
             return False
         steps = self._instance.get_run_step_stats(record.run_id, [record.event_log_entry.step_key])
         return any(step.status is not None and step.status.value == "FAILURE" for step in steps)
+
+    def left_undone(self, key: dg.AssetKey) -> bool:
+        """Return True if some requests of the asset failed, which may succeed when sent again."""
+        record = self._latest(key)
+        count = record.asset_materialization.metadata.get("n_failed") if record else None
+        return count is not None and bool(count.value)
 
     def is_older(self, key: dg.AssetKey, parent: dg.AssetKey) -> bool:
         """Return True if the parent's content has changed since the asset was made from it."""

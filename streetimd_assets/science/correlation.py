@@ -168,7 +168,7 @@ def principal_components(
     Raises
     ------
     ScienceError
-        If fewer than 20 LSOAs have both, or the target does not vary.
+        If fewer than 20 LSOAs have both, or the target or the embeddings do not vary.
     """
     series = target if isinstance(target, pd.Series) else pd.Series(target)
     vectors = np.asarray(embeddings, dtype=np.float64)
@@ -195,6 +195,11 @@ def principal_components(
 def _directions(vectors: Array, n_components: int) -> tuple[Array, Array]:
     """Shares of variance and unit directions (n_components, n_dimensions) of centred rows."""
     _, singular, directions = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+    if not singular.any():
+        raise ScienceError(
+            f"the embeddings of all {len(vectors)} LSOAs are the same, so they have no components; look at the "
+            "images: a source that sends one picture for every place does this"
+        )
     n_kept = min(n_components, len(vectors) - 1, vectors.shape[1])
     largest = np.argmax(np.abs(directions), axis=1)
     directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]

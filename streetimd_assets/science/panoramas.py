@@ -145,20 +145,85 @@ def compare_panoramas(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, in
     -------
     counts
         Places where there was none (``n_new``), where there is another, taken later (``n_newer``) or not
-        (``n_other``), where there is none any more (``n_gone``) and where there are the same
-        (``n_unchanged``).
+        (``n_other``), where there is none any more (``n_gone``), where there was one and every answer is
+        ``failed`` now (``n_not_answered``), and where there are the same (``n_unchanged``).
     """
     old, new = (_by_place(panoramas) for panoramas in (before, after))
     both = old.index.intersection(new.index)
     is_same = old.loc[both, "names"] == new.loc[both, "names"]
+    lost = old.index.difference(new.index)
+    not_answered = lost.intersection(_unanswered_points(after))
     is_newer = ~is_same & (new.loc[both, "newest"] > old.loc[both, "newest"])
     return {
         "n_new": len(new.index.difference(old.index)),
         "n_newer": int(is_newer.sum()),
         "n_other": int((~is_same & ~is_newer).sum()),
-        "n_gone": len(old.index.difference(new.index)),
+        "n_gone": len(lost) - len(not_answered),
+        "n_not_answered": len(not_answered),
         "n_unchanged": int(is_same.sum()),
     }
+
+
+def keep_unanswered(found: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Carry on what was found before at points for which every answer is ``failed`` now.
+
+    Not to be answered says nothing of the street: its pictures are neither given up nor bought again.
+
+    Parameters
+    ----------
+    found
+        Rows of ``panoramas``, as they are now.
+    before
+        Rows of ``panoramas``, as they were; those with status ok are carried on, if they are of the source
+        that is asked now and no other point uses the panorama now.
+
+    Returns
+    -------
+    panoramas
+        Rows of ``panoramas``, in the order of point_id and position. The status_detail of a row carried on
+        says that it is.
+    """
+    unanswered = _unanswered_points(found)
+    source_now = found.drop_duplicates("point_id").set_index("point_id")["source"]
+    is_carried = (
+        (before["status"] == "ok")
+        & before["point_id"].isin(unanswered)
+        & ~before["panorama_id"].isin(found.loc[found["status"] == "ok", "panorama_id"])
+        & (before["source"] == before["point_id"].map(source_now))
+    )
+    if not is_carried.any():
+        return found
+    carried = before[is_carried].sort_values(["point_id", "position"])
+    carried = carried.assign(
+        position=carried.groupby("point_id").cumcount() + 1, status_detail="not answered this time, as found before"
+    )
+    both = pd.concat([found[~found["point_id"].isin(carried["point_id"])], carried[list(found.columns)]])
+    return both.sort_values(["point_id", "position"], ignore_index=True)
+
+
+def keep_bearings(found: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Give a panorama that was used before the bearing of the road it was used with.
+
+    In a denser sample it may answer for a nearer point, on a road with another bearing. Headings relative to
+    the road would turn with it, and every picture of it would have to be bought again.
+
+    Parameters
+    ----------
+    found
+        Rows of ``panoramas``, as they are now; only those with status ok change.
+    before
+        Rows of ``panoramas``, as they were; those with status ok say the bearing, degrees clockwise from
+        true north, or that there is none.
+
+    Returns
+    -------
+    panoramas
+        Rows of ``panoramas``, in the order they had.
+    """
+    used = before[before["status"] == "ok"].drop_duplicates("panorama_id").set_index("panorama_id")
+    is_known = (found["status"] == "ok") & found["panorama_id"].isin(used.index)
+    bearings = found["panorama_id"].map(used["road_bearing_deg"].astype(float))
+    return found.assign(road_bearing_deg=found["road_bearing_deg"].where(~is_known, bearings))
 
 
 def headings_per_panorama(images: pd.DataFrame) -> "pd.Series[int]":
@@ -174,9 +239,15 @@ def complete_share(images: pd.DataFrame) -> float:
 
 
 def repeated_files(images: pd.DataFrame) -> int:
-    """Number of usable images whose file is, byte for byte, that of another."""
+    """Number of usable images whose file is, byte for byte, that of another image of the same panorama."""
     usable = images[images["status"] == "ok"]
-    return int(usable["sha256"].duplicated(keep=False).sum())
+    return int(usable.duplicated(["panorama_id", "sha256"], keep=False).sum())
+
+
+def files_in_several_panoramas(images: pd.DataFrame) -> int:
+    """Number of files that are, byte for byte, usable images of more than one panorama: uploaded twice, say."""
+    usable = images[images["status"] == "ok"]
+    return int((usable.groupby("sha256")["panorama_id"].nunique() > 1).sum())
 
 
 def _usable(
@@ -193,6 +264,12 @@ def _usable(
         day=day,
         age_years=(pd.Timestamp(today) - day).dt.total_seconds() / (365.25 * 86_400),
     )
+
+
+def _unanswered_points(panoramas: pd.DataFrame) -> "pd.Index[str]":
+    """Points for which every answer is ``failed``."""
+    is_unanswered = (panoramas["status"] == "failed").groupby(panoramas["point_id"]).all()
+    return is_unanswered.index[is_unanswered.to_numpy(dtype=bool)]
 
 
 def _by_place(panoramas: pd.DataFrame) -> pd.DataFrame:

@@ -44,6 +44,14 @@ class NoAnswer(Exception):
         self.is_silent = is_silent
 
 
+class _NotSent(Exception):
+    """``before_each`` raised ``problem``: a wrapping, as aiohttp takes some errors for those of the network."""
+
+    def __init__(self, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 class Busy(Exception):
     """The server may answer if asked again; ``wait_s`` is what it asked for, if it did."""
 
@@ -205,10 +213,14 @@ class Web:
             async with self._session.get(**request, middlewares=(send,)) as response:
                 body = await self._read_body(response)
                 return _judge(response, body, is_busy)
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+        except _NotSent as not_sent:
+            problem = not_sent.problem
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError, UnicodeError):
             raise NoAnswer(f"{without_secrets(str(request['url']))} sends on to what is no web address") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as problem:
-            raise Busy(f"{type(problem).__name__}: no connection, or it was cut off") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            raise Busy(f"{type(fault).__name__}: no connection, or it was cut off") from None
+        # raised where no other error is being handled, so that it leaves as it came
+        raise problem
 
     async def _send_paced(
         self, request: "aiohttp.ClientRequest", handler: "aiohttp.ClientHandlerType"
@@ -221,7 +233,10 @@ class Web:
         self, request: "aiohttp.ClientRequest", handler: "aiohttp.ClientHandlerType"
     ) -> "aiohttp.ClientResponse":
         if self.before_each is not None:
-            await self.before_each()
+            try:
+                await self.before_each()
+            except Exception as problem:
+                raise _NotSent(problem) from None
         self.n_requests += 1
         return await handler(request)
 
@@ -315,6 +330,8 @@ def _address(url: str, params: Mapping[str, str] | None) -> "URL":
     try:
         address = URL(whole, encoded=bool(is_encoded))
         is_one = address.scheme in ("http", "https") and bool(address.host) and bool(address.port)
+        # names with an empty part, or one over 63 characters, are found out only when they are looked up
+        (address.host or "").encode("idna")
     except ValueError:
         is_one = False
     if not is_one:

@@ -13,15 +13,18 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from streetimd_assets.errors import StoreError
 from streetimd_assets.store.files import room_needed_for, written_whole
 
 # file systems take 255 bytes; the temporary name of a file that is being written is 42 longer
 _LONGEST_NAME = 200
+_LOCK = "collecting.lock"
 
 
 class ImageStore:
@@ -35,6 +38,32 @@ class ImageStore:
         self._relative = f"images/{local_authority}"
         self._folder = self._study_folder / self._relative
         self._journal = self._folder / "journal.jsonl"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else collect or delete images of this local authority meanwhile.
+
+        Raises
+        ------
+        StoreError
+            If somebody does.
+        """
+        from filelock import FileLock, Timeout
+
+        with room_needed_for(self._journal):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StoreError(
+                f"images in {self._folder} are being collected or deleted by another run; let it end, or stop it, "
+                "and materialise again"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def save(self, image_id: str, data: bytes) -> str:
         """Write an image whole; return its path relative to the study's folder."""
@@ -129,7 +158,8 @@ class ImageStore:
 
     def _picture_files(self) -> Iterator[Path]:
         if self._folder.exists():
-            yield from (path for path in self._folder.iterdir() if path != self._journal and path.is_file())
+            ours = (self._journal.name, _LOCK)
+            yield from (path for path in self._folder.iterdir() if path.name not in ours and path.is_file())
 
     def _path(self, image_id: str) -> Path:
         return self._folder / f"{_file_name(image_id)}.jpg"

@@ -104,15 +104,27 @@ class Ledger:
         return sum(use.n_counted for use in self.runs())
 
     def runs(self) -> list[RunUse]:
-        """What each run used, in the order of their names."""
+        """What each run used, in the order of their names.
+
+        Raises
+        ------
+        StoreError
+            If the month is locked for long, or its files cannot be used.
+        """
         if not self.folder.exists():
             return []
         with self._locked():
             return self._read_runs()
 
     def open_run(self, run_id: str) -> "LedgerRun":
-        """Open a run's file, or go on in it; a second process of a run that goes on gets one of its own."""
-        with room_needed_for(self.folder), self._locked():
+        """Open a run's file, or go on in it; a second process of a run that goes on gets one of its own.
+
+        Raises
+        ------
+        StoreError
+            If the month is locked for long, or its files cannot be written.
+        """
+        with self._locked():
             for number in range(1, 10_000):
                 name = quote(run_id, safe="") + (f"~{number}" if number > 1 else "")
                 path = self.folder / f"{name}.jsonl"
@@ -125,6 +137,11 @@ class Ledger:
         """Give a run its next share of the month: the number of requests, 0 if none is allowed.
 
         Towards the end of what is allowed shares get smaller, so that several runs end together.
+
+        Raises
+        ------
+        StoreError
+            If the month is locked for long, or its files cannot be written.
         """
         with self._locked():
             uses = self._read_runs()
@@ -141,16 +158,16 @@ class Ledger:
         """Hold the month's lock, which whoever dies lets go of."""
         from filelock import FileLock, Timeout
 
-        with room_needed_for(self.folder):
+        with _problems_said(self.folder):
             _make_folder(self.folder)
-        try:
-            with FileLock(self.folder / "month.lock", timeout=_LOCK_WAIT_S):
-                yield
-        except Timeout:
-            raise StoreError(
-                f"the ledger in {self.folder} has been locked for {_LOCK_WAIT_S:g} s by another process; "
-                "wait for it, or end it"
-            ) from None
+            try:
+                with FileLock(self.folder / "month.lock", timeout=_LOCK_WAIT_S):
+                    yield
+            except Timeout:
+                raise StoreError(
+                    f"the ledger in {self.folder} has been locked for {_LOCK_WAIT_S:g} s by another process; "
+                    "wait for it, or end it"
+                ) from None
 
     def _read_runs(self) -> list[RunUse]:
         return [self._read_run(path) for path in sorted(self.folder.glob("*.jsonl"))]
@@ -199,19 +216,45 @@ class LedgerRun:
 
     def close(self, n_unused: int = 0) -> None:
         """Give back what was set aside and not sent, and end."""
-        if n_unused:
-            self.write({"returned": n_unused})
-        self._alive.release()
+        try:
+            if n_unused:
+                self.write({"returned": n_unused})
+        finally:
+            self._alive.release()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Add a line and wait until it is on the disk."""
+        """Add a line and wait until it is on the disk.
+
+        Raises
+        ------
+        DiskFullError
+            If the disk or quota has no room left.
+        StoreError
+            If the file cannot be written for another reason.
+        """
         # the line break comes first: a line that a kill left broken must not spoil the next
         data = f"\n{json.dumps(line)}".encode()
-        with room_needed_for(self.path), self.path.open("ab", buffering=0) as file:
+        with _problems_said(self.path), self.path.open("ab", buffering=0) as file:
             if file.write(data) < len(data):
                 # a disk that fills up within a line takes what it can and says nothing
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _problems_said(path: Path) -> Iterator[None]:
+    """Turn whatever the disk answers while a file of the ledger is used into one sentence."""
+    try:
+        with room_needed_for(path):
+            yield
+    # a file system without locks is told of by the second
+    except (OSError, NotImplementedError) as error:
+        problem = (getattr(error, "strerror", None) or str(error) or type(error).__name__).splitlines()[0]
+        raise StoreError(
+            f"the ledger cannot go on in {getattr(error, 'filename', None) or path} ({problem}), and nothing is "
+            "bought without it: see to that disk, or set STREETIMD_DATA to a folder on another, and materialise "
+            "again"
+        ) from error
 
 
 def _counted_parts(use: RunUse) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ renamed into place.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
-from streetimd_assets.schemas import SCHEMA_VERSION, TABLES, Table, get_table
+from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, SCHEMA_VERSION, TABLES, Table, get_table
 from streetimd_assets.store.arrow import as_arrow, as_cells, as_matrix, empty_frame, hash_rows
 from streetimd_assets.store.files import sweep, written_whole
 
@@ -123,6 +123,35 @@ class TableStore:
         frame = rows.drop_columns(["embedding"]).to_pandas()
         return frame, as_matrix(rows.column("embedding"))
 
+    def read_set_aside(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+        """Read the embeddings set aside: of deleted pictures that the study does not use at present."""
+        if not self._set_aside_path(local_authority).exists():
+            return empty_frame(self.table("image_embeddings")), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
+        rows = self._read_file("image_embeddings", self._set_aside_path(local_authority), local_authority, None)
+        return rows.drop_columns(["embedding"]).to_pandas(), as_matrix(rows.column("embedding"))
+
+    def read_every_embedding(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
+        """Read all embeddings there are of a local authority: those of the table, then those set aside."""
+        parts = [self.read_set_aside(local_authority)]
+        # a table of another version is made anew, from the pictures
+        with suppress(TableMissingError, TableUnreadableError):
+            parts.insert(0, self.read_embeddings(local_authority))
+        # pandas takes the types of a frame without rows into account
+        frames = [frame for frame, _ in parts if len(frame)] or [parts[0][0]]
+        return pd.concat(frames, ignore_index=True), np.concatenate([matrix for _, matrix in parts])
+
+    def set_aside(self, local_authority: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
+        """Keep embeddings beside their table, in place of those set aside before: no picture gives them again."""
+        path, table = self._set_aside_path(local_authority), self.table("image_embeddings")
+        if frame.empty:
+            path.unlink(missing_ok=True)
+            return
+        with written_whole(path) as temporary:
+            _write_file(temporary, table, as_arrow(table, frame, matrices={"embedding": embeddings}))
+
+    def _set_aside_path(self, local_authority: str) -> Path:
+        return self.path("image_embeddings", local_authority).with_name("set_aside.duckdb")
+
     def content_hash(self, name: str, local_authority: str | None = None) -> str:
         """Return a SHA-256 of the rows in their order; when they were written plays no part."""
         return hash_rows(self._read_arrow(name, local_authority, None))
@@ -136,15 +165,21 @@ class TableStore:
         return Chunks(self, name, local_authority)
 
     def sweep(self) -> int:
-        """Remove what killed runs left half written; return how many files."""
-        return sweep(self.folder / "tables")
+        """Remove what killed runs left half written, tables and pictures; return how many files."""
+        return sweep(self.folder / "tables") + sweep(self.folder / "images")
 
     def _read_arrow(self, name: str, local_authority: str | None, columns: Sequence[str] | None) -> pa.Table:
-        table = self.table(name)
         path = self.path(name, local_authority)
-        what = name if local_authority is None else f"{name} for {local_authority}"
         if not path.exists():
+            what = name if local_authority is None else f"{name} for {local_authority}"
             raise TableMissingError(f"{what} has not been materialised yet; materialise it first")
+        return self._read_file(name, path, local_authority, columns)
+
+    def _read_file(
+        self, name: str, path: Path, local_authority: str | None, columns: Sequence[str] | None
+    ) -> pa.Table:
+        table = self.table(name)
+        what = name if local_authority is None else f"{name} for {local_authority}"
         listed = ", ".join(f'"{column}"' for column in columns or table.column_names)
         order = ", ".join(f'"{column}"' for column in table.key)
         with open_table(path, what) as connection:

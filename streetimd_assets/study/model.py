@@ -3,6 +3,7 @@
 import re
 from datetime import date
 from functools import cached_property
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -195,8 +196,11 @@ class Imagery(_Section):
     @field_validator("headings_deg")
     @classmethod
     def _headings_differ(cls, headings: tuple[float, ...]) -> tuple[float, ...]:
-        if len({round(heading) % 360 for heading in headings}) != len(headings):
-            raise ValueError("headings must differ by a whole degree")
+        for one, other in combinations(headings, 2):
+            gap_deg = min((one - other) % 360, (other - one) % 360)
+            # a picture is named by its whole degree; turned with a road, headings closer than this can share one
+            if gap_deg < 2 - 1e-9:
+                raise ValueError(f"headings {one:g} and {other:g} must differ by at least 2 degrees")
         return headings
 
     @model_validator(mode="after")
@@ -219,12 +223,17 @@ class Imagery(_Section):
 class Budget(_Section):
     """What may be asked of a provider that costs money: a contract, counted before each request.
 
-    A month is a calendar month in UTC, over all studies of the data root: they share one bill.
+    A run is one local authority. A month is a calendar month in UTC, over all studies of the data root: they
+    share one bill.
     """
 
-    max_images_per_run: int | None = Field(default=None, ge=0, description="images one run may buy")
+    max_images_per_run: int | None = Field(
+        default=None, ge=0, description="images one run, which is one local authority, may buy"
+    )
     max_images_per_month: int | None = Field(default=None, ge=0, description="images bought in a month")
-    max_usd_per_run: float | None = Field(default=None, ge=0, description="US dollars one run may spend")
+    max_usd_per_run: float | None = Field(
+        default=None, ge=0, description="US dollars one run, which is one local authority, may spend"
+    )
     max_usd_per_month: float | None = Field(default=None, ge=0, description="US dollars spent in a month")
 
     @property

@@ -277,6 +277,10 @@ def used(**places):
     return pd.DataFrame(rows, columns=["point_id", "panorama_id", "status", "captured_on"])
 
 
+NOTHING_CHANGED = dict.fromkeys(("n_new", "n_newer", "n_other", "n_gone", "n_not_answered", "n_unchanged"), 0)
+NOWHERE = {"panorama_id": None, "longitude_deg": None, "latitude_deg": None}
+
+
 def day_of(year):
     return date(year, 6, 1) if year else None
 
@@ -293,19 +297,119 @@ def test_what_changed_since_is_counted_place_by_place():
         "n_newer": 1,
         "n_other": 1,
         "n_gone": 1,
+        "n_not_answered": 0,
         "n_unchanged": 1,
     }
+
+
+def test_a_place_that_was_not_answered_is_not_said_to_be_gone():
+    before = used(silent=[("p", 2020)], lost=[("q", 2020)], half=[("r", 2020), ("s", 2020)], never=[("t", 0)])
+    after = used(silent=[(None, 0)], lost=[("q", 0)], half=[("r", 0), ("s", 0)], never=[(None, 0)])
+    failed = (after["point_id"].isin(["silent", "never"])) | (after["panorama_id"] == "r")
+    told = panoramas.compare_panoramas(before, after.assign(status=after["status"].mask(failed, "failed")))
+    assert (told["n_gone"], told["n_not_answered"]) == (2, 1)
 
 
 def test_nothing_changed_if_the_same_photographs_come_in_another_order():
     photographs = used(a=[("p", 2020), ("q", 2021)], b=[("r", 2020)])
     told = panoramas.compare_panoramas(photographs, photographs.iloc[::-1])
-    assert told == {"n_new": 0, "n_newer": 0, "n_other": 0, "n_gone": 0, "n_unchanged": 2}
+    assert told == NOTHING_CHANGED | {"n_unchanged": 2}
 
 
 def test_everything_is_new_the_first_time():
     told = panoramas.compare_panoramas(used(), used(a=[("p", 2020)], b=[("q", 2021)]))
-    assert told == {"n_new": 2, "n_newer": 0, "n_other": 0, "n_gone": 0, "n_unchanged": 0}
+    assert told == NOTHING_CHANGED | {"n_new": 2}
+
+
+def found_at(points, lsoas, *answers):
+    located = panoramas.locate_panoramas(pd.DataFrame(answers), points, lsoas, max_distance_m=50)
+    assert not located.duplicated(["point_id", "position"]).any()
+    return located
+
+
+def silence(point_id):
+    return answer(point_id, 0, status="failed", status_detail="no answer", is_360=None) | NOWHERE
+
+
+def test_what_was_found_before_is_carried_on_where_nobody_answers_now(lsoas):
+    points = points_at(a=100, b=200, c=300, d=700)
+    before = found_at(
+        points,
+        lsoas,
+        photograph("a", 110, 0.0),
+        photograph("a", 190, 90.0),
+        photograph("a", 111, 180.0),
+        answer("b", 210),
+        answer("c", 310),
+    )
+    assert before["status"].tolist() == ["ok", "ok", "too_far", "ok", "ok"]
+    none = answer("b", 210, status="no_imagery") | NOWHERE
+    found = found_at(points, lsoas, silence("a"), none, answer("c", 311), silence("d"))
+    kept = panoramas.keep_unanswered(found, before)
+    assert list(kept.columns) == COLUMNS
+    assert pd.api.types.is_bool_dtype(kept["is_360"])
+    told = kept[["point_id", "position", "panorama_id", "status"]].fillna({"panorama_id": "-"})
+    assert list(told.itertuples(index=False, name=None)) == [
+        ("a", 1, "f0", "ok"),
+        ("a", 2, "f180", "ok"),
+        # this one was answered, and so was the next
+        ("b", 1, "-", "no_imagery"),
+        ("c", 1, "p311", "ok"),
+        # of this one nothing was known
+        ("d", 1, "-", "failed"),
+    ]
+    assert set(kept.loc[kept["point_id"] == "a", "status_detail"]) == {"not answered this time, as found before"}
+    assert panoramas.compare_panoramas(before, kept)["n_not_answered"] == 0
+    # a second silence changes nothing
+    assert_frame_equal(panoramas.keep_unanswered(found, kept), kept)
+
+
+def test_a_panorama_that_another_point_uses_now_is_not_carried_on(lsoas):
+    points = points_at(a=100, b=120)
+    before = found_at(points, lsoas, answer("a", 105, "shared"))
+    found = found_at(points, lsoas, silence("a"), answer("b", 105, "shared"))
+    assert_frame_equal(panoramas.keep_unanswered(found, before), found)
+    far = found.assign(status=found["status"].mask(found["point_id"] == "b", "too_far"))
+    assert panoramas.keep_unanswered(far, before)["status"].tolist() == ["ok", "too_far"]
+
+
+def test_panoramas_of_another_source_are_not_carried_on(lsoas):
+    points = points_at(a=100)
+    before = found_at(points, lsoas, answer("a", 105, source="mapillary"))
+    found = found_at(points, lsoas, silence("a"))
+    assert_frame_equal(panoramas.keep_unanswered(found, before), found)
+
+
+def test_the_first_time_there_is_nothing_to_carry_on_or_to_keep(lsoas):
+    found = found_at(points_at(a=100, b=200), lsoas, silence("a"), answer("b", 200))
+    none = pd.DataFrame({name: pd.Series(dtype=object) for name in COLUMNS})
+    assert_frame_equal(panoramas.keep_unanswered(found, none), found)
+    assert_frame_equal(panoramas.keep_bearings(found, none), found)
+    assert panoramas.keep_unanswered(found.iloc[:0], found).empty
+
+
+def test_a_panorama_that_a_denser_sample_gives_to_another_point_keeps_its_bearing(lsoas):
+    sparse = points_at(a=100).assign(road_bearing_deg=30.0)
+    before = found_at(sparse, lsoas, answer("a", 120, "shared"))
+    dense = points_at(a=100, b=118, c=400).assign(road_bearing_deg=[30.0, 75.0, 80.0])
+    found = found_at(dense, lsoas, *(answer(name, 120, "shared") for name in "ab"), answer("c", 400))
+    assert found["status"].tolist() == ["duplicate_panorama", "ok", "ok"]
+    kept = panoramas.keep_bearings(found, before)
+    # the new panorama has its own point's
+    assert kept["road_bearing_deg"].tolist() == [30, 30, 80]
+    assert_frame_equal(kept.drop(columns="road_bearing_deg"), found.drop(columns="road_bearing_deg"))
+
+
+def test_only_a_panorama_that_was_used_keeps_its_bearing_and_none_is_kept_too(lsoas):
+    points = points_at(a=100, b=300)
+    before = found_at(points.assign(road_bearing_deg=10.0), lsoas, answer("a", 110), answer("mine", 310, "p310"))
+    found = found_at(points, lsoas, answer("a", 110), answer("b", 310, "p310"))
+    assert panoramas.keep_bearings(found, before)["road_bearing_deg"].tolist() == [
+        10,
+        pytest.approx(np.nan, nan_ok=True),
+    ]
+    unused = before.assign(status="too_far")
+    assert_frame_equal(panoramas.keep_bearings(found, unused), found)
 
 
 def images_of(n_panoramas, headings=(0, 90, 180, 270)):
@@ -344,3 +448,13 @@ def test_the_same_picture_fetched_for_four_headings_is_caught():
     assert panoramas.repeated_files(images) == 0
     assert panoramas.repeated_files(images.assign(sha256=images["panorama_id"])) == 12
     assert panoramas.repeated_files(images.assign(sha256="blank", status="invalid_image")) == 0
+
+
+def test_a_panorama_uploaded_twice_is_counted_and_is_no_repeated_file():
+    images = images_of(3)
+    twice = images.assign(sha256=images["sha256"].str.replace("1-", "0-"))
+    assert panoramas.repeated_files(twice) == 0
+    assert panoramas.files_in_several_panoramas(twice) == 4
+    assert panoramas.files_in_several_panoramas(twice[twice["panorama_id"] != "p0"]) == 0
+    assert panoramas.files_in_several_panoramas(images.assign(sha256=images["panorama_id"])) == 0
+    assert panoramas.files_in_several_panoramas(twice.assign(status="invalid_image")) == 0

@@ -205,7 +205,18 @@ def test_a_body_as_long_as_the_limit_is_read():
 
 @pytest.mark.parametrize(
     "address",
-    ["", "http://", "no address", "ftp://example.org/f", "file:///etc/hostname", "http://[::1", "http://a:b/"],
+    [
+        "",
+        "http://",
+        "no address",
+        "ftp://example.org/f",
+        "file:///etc/hostname",
+        "http://[::1",
+        "http://a:b/",
+        "http://a..b/",
+        "http://ä..b/",
+        f"http://{'a' * 64}.example/",
+    ],
 )
 def test_what_is_not_a_web_address_is_said_to_be_none(address):
     with pytest.raises(NoAnswer, match="is not an address"):
@@ -307,6 +318,37 @@ def test_each_request_is_told_before_it_is_sent_and_none_is_sent_after_a_refusal
         asyncio.run(ask(server.address))
     assert told == [0, 1, 2, 3, 4]
     assert len(server.log) == 4
+
+
+def test_a_redirect_to_a_name_that_cannot_be_looked_up_is_no_answer():
+    redirect = Reply(status=302, headers={"Location": f"http://{'a' * 64}.example/"})
+    with StandIn(always(redirect)) as server, pytest.raises(NoAnswer, match="sends on to what is no web address"):
+        get(server.address, follow_redirects=True)
+    assert len(server.log) == 1
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [OSError(28, "no room is left"), ConnectionResetError("told"), TimeoutError("told"), RuntimeError("told")],
+    ids=lambda refusal: type(refusal).__name__,
+)
+def test_what_is_raised_before_a_request_reaches_the_caller_as_it_is_and_nothing_is_sent(refusal):
+    told = []
+
+    async def refuse():
+        told.append(1)
+        raise refusal
+
+    async def ask(address):
+        async with Web(n_tries=3) as client:
+            client.before_each = refuse
+            await client.get(address)
+
+    with StandIn(always(Reply(b"image"))) as server, pytest.raises(type(refusal)) as caught:
+        asyncio.run(ask(server.address))
+    assert caught.value is refusal
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    assert (len(told), len(server.log)) == (1, 0)
 
 
 def test_what_aiohttp_repeats_by_itself_is_told_too():

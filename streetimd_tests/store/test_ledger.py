@@ -1,5 +1,6 @@
 """The ledger counts what was sent or more, whatever kills a run, and never gives a month away twice."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -217,6 +218,54 @@ def test_a_full_disk_stops_whoever_wants_to_set_requests_aside(ledger, monkeypat
             patch.setattr(ledger_module.os, "fsync", full)
             with pytest.raises(DiskFullError, match="there is no room left to write"):
                 run.reserve(20)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOLCK])
+def test_whatever_the_disk_answers_is_one_sentence_that_names_the_file(ledger, monkeypatch, number):
+    def broken(*_):
+        raise OSError(number, os.strerror(number))
+
+    with ledger.open_run("one") as run:
+        run.take_share(plenty)
+        with monkeypatch.context() as patch:
+            patch.setattr(ledger_module.os, "fsync", broken)
+            with pytest.raises(StoreError) as told:
+                run.reserve(20)
+    said = str(told.value)
+    assert said.startswith(f"the ledger cannot go on in {run.path} ({os.strerror(number)}), and nothing is bought")
+    assert "STREETIMD_DATA" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("problem", [OSError(errno.ENOLCK, "No locks available"), NotImplementedError("no flock")])
+def test_a_file_system_without_locks_is_said_in_one_sentence(ledger, monkeypatch, problem):
+    def refuse(path):
+        raise problem
+
+    monkeypatch.setattr(ledger_module, "_try_lock", refuse)
+    with pytest.raises(StoreError, match=r"the ledger cannot go on in .*/google/2026-05 \(.*lock.*\), and nothing"):
+        ledger.open_run("one")
+
+
+def test_a_file_of_the_ledger_that_cannot_be_read_is_named(ledger):
+    (ledger.folder / "one.jsonl").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"the ledger cannot go on in .*one\.jsonl \("):
+        ledger.month_total()
+
+
+def test_a_run_whose_end_cannot_be_written_ends_all_the_same(ledger, monkeypatch):
+    run = ledger.open_run("one")
+    run.take_share(plenty)
+    run.reserve(20)
+
+    def broken(number):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_module.os, "fsync", broken)
+        with pytest.raises(StoreError):
+            run.close(n_unused=7)
+    assert [use.is_alive for use in ledger.runs()] == [False]
 
 
 def test_a_month_locked_by_a_process_that_hangs_is_said_in_one_sentence(ledger, monkeypatch):

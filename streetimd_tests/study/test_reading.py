@@ -44,7 +44,9 @@ def test_a_study_file_loads_and_its_paths_are_relative_to_it(tmp_path, monkeypat
 
 
 def test_addresses_and_names_of_weights_are_left_as_they_are(tmp_path):
-    named = '[geography]\nboundaries = "https://example.org/lsoas"\n[deprivation]\nurl = "https://example.org/7.csv"'
+    named = (
+        '[geography]\nboundaries = "https://example.org/lsoas"\n[deprivation]\nurl = "https://example.org/7.csv"'
+    )
     (tmp_path / "mine.toml").write_text(VALID + named)
     study = load_study(tmp_path / "mine.toml")
     assert study.geography.boundaries == "https://example.org/lsoas"
@@ -77,6 +79,14 @@ BAD = {
         ['deprivation.target = "wealth"', "imd_rank", "income_score"],
     ),
     "a heading twice": (VALID + "headings_deg = [0, 0]", ["imagery.headings_deg = [0, 0]", "differ"]),
+    "headings that share a name at some bearings of a road": (
+        VALID + "headings_deg = [0, 90, 0.6]",
+        ["imagery.headings_deg = [0, 90, 0.6]", "headings 0 and 0.6 must differ by at least 2 degrees"],
+    ),
+    "headings that are close across north": (
+        VALID + "headings_deg = [359, 180, 0.5]",
+        ["headings 359 and 0.5 must differ by at least 2 degrees"],
+    ),
     "a heading past the circle": (
         VALID + "headings_deg = [360]",
         ["imagery.headings_deg.0 = 360", "less than 360"],
@@ -117,7 +127,7 @@ BAD = {
         ['templates = ["a photo"]', "{} once"],
     ),
     "days the wrong way round": (
-        VALID + 'captured_from = 2024-01-01\ncaptured_to = 2020-01-01',
+        VALID + "captured_from = 2024-01-01\ncaptured_to = 2020-01-01",
         ["captured_from (2024-01-01)", "captured_to (2020-01-01)"],
     ),
     "a class of road that is none": (
@@ -142,6 +152,12 @@ def test_a_bad_study_is_refused_in_one_sentence(tmp_path, bad):
     text, fragments = BAD[bad]
     said = sentence(tmp_path, text)
     assert [fragment for fragment in fragments if fragment not in said] == [], said
+
+
+@pytest.mark.parametrize("headings", ["[0]", "[0, 2]", "[0.1, 2.1, 358.1]", "[45, 225]"])
+def test_headings_two_degrees_apart_are_enough(tmp_path, headings):
+    (tmp_path / "mine.toml").write_text(VALID + f"headings_deg = {headings}")
+    assert len(load_study(tmp_path / "mine.toml").imagery.headings_deg) == headings.count(",") + 1
 
 
 def test_an_unknown_local_authority_is_refused_with_its_field_and_near_names(tmp_path):

@@ -163,6 +163,9 @@ class Provider:
         ``prices`` is None for one that costs nothing.
     open
         Makes the source from the study's imagery section and the keys that are there.
+    view_url
+        Names the page on which people see a panorama, given its id, in a direction; None if the provider
+        has pages of whole panoramas only.
     """
 
     name: str
@@ -174,6 +177,7 @@ class Provider:
     terms: Terms
     prices: Prices | None
     open: Callable[["Imagery", Mapping[str, str]], ImagerySource]
+    view_url: Callable[[str, float], str] | None = None
 
 
 def headings_for(choice: "Imagery", panorama: Mapping[str, Any]) -> tuple[float, ...]:

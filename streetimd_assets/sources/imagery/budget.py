@@ -204,12 +204,16 @@ class Purse:
         return sum((_cost(self._prices, n, before) for n, before in parts), Fraction(0))
 
     def _turn_the_page(self) -> None:
-        # what was asked in the month that ended stays in its ledger
-        self.close()
-        self._opened_in = self._month_now()
+        month = self._month_now()
+        ledger = self._ledger.of_month(month)
+        # this may fail; whoever waits must then find the old month's run as it was, not one that is closed
+        run = ledger.open_run(self._run_id)
+        ended, n_unused = self._run, self._n_at_hand
+        self._n_at_hand = self._n_in_share = 0
         self._earlier_parts, self._parts = (*self._earlier_parts, *self._parts), ()
-        self._ledger = self._ledger.of_month(self._opened_in)
-        self._run = self._ledger.open_run(self._run_id)
+        self._ledger, self._run, self._opened_in = ledger, run, month
+        # what was asked in the month that ended stays in its ledger
+        ended.close(n_unused)
 
     def _refusal(self) -> str:
         limit, _ = _tightest(self._prices, self._budget, self._run_used, self._run_usd, self._month_used)

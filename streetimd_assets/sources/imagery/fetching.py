@@ -145,6 +145,7 @@ class Collection:
         try:
             views = await self._source.fetch(shot, web)
         except FetchFailed as failure:
+            self._n_silent = 0
             return str(failure)
         except NoAnswer as silence:
             self._n_silent += 1

@@ -252,17 +252,39 @@ def _open_panorama(data: bytes, wanted_px: int) -> "Image":
 
 
 def _read_whole(xmp: str, size: tuple[int, int]) -> _Whole | None:
-    """Width and height of the panorama that the picture was cropped from, and its place there, pixels.
+    """Width and height of the panorama that the picture was cropped from, and its place there.
 
-    None where XMP does not say, or not in numbers that agree with the picture's size.
+    In pixels of the picture, which may be smaller than the file that its XMP was written for. None where XMP
+    does not say, or not in numbers that agree with the picture's shape.
     """
     names = ("FullPanoWidthPixels", "FullPanoHeightPixels", "CroppedAreaLeftPixels", "CroppedAreaTopPixels")
+    numbers = [_read_pixels(xmp, name) for name in names]
+    width, height, left, top = (-1 if number is None else number for number in numbers)
+    cropped = _read_cropped(xmp, size)
+    fits = 0 <= left <= width - cropped[0] and 0 <= top <= height - cropped[1]
+    if not fits or width != 2 * height:
+        return None
+    across, down = size[0] / cropped[0], size[1] / cropped[1]
+    return round(width * across), round(height * down), round(left * across), round(top * down)
+
+
+def _read_cropped(xmp: str, size: tuple[int, int]) -> tuple[int, int]:
+    """Size of the file that XMP was written for: the picture's own unless XMP names another of that shape."""
+    width, height = (_read_pixels(xmp, f"CroppedAreaImage{side}Pixels") for side in ("Width", "Height"))
+    if not width or width < 0:
+        return size
+    if height is None:
+        return width, max(1, round(size[1] * width / size[0]))
+    # what was cut again, and not only made smaller, is not where its XMP says
+    is_same_shape = height > 0 and abs(height * size[0] / width - size[1]) <= ROUNDING_PX
+    return (width, height) if is_same_shape else size
+
+
+def _read_pixels(xmp: str, name: str) -> int | None:
     try:
-        width, height, left, top = (int(float(read_gpano(xmp, name) or "")) for name in names)
+        return int(float(read_gpano(xmp, name) or ""))
     except (ValueError, OverflowError):
         return None
-    fits = 0 <= left <= width - size[0] and 0 <= top <= height - size[1]
-    return (width, height, left, top) if fits and width == 2 * height else None
 
 
 def _uncrop(picture: "Image", size: tuple[int, int], whole: _Whole) -> "Image":

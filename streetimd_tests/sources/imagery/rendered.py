@@ -18,6 +18,25 @@ def render_panorama(width_px, camera_heading_deg):
     return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
+def gpano(**fields):
+    """Photo sphere metadata of a panorama, as its file's XMP."""
+    said = {"ProjectionType": "equirectangular", **fields}
+    attributes = " ".join(f'GPano:{name}="{value}"' for name, value in said.items())
+    return f"<x:xmpmeta><rdf:Description {attributes}/></x:xmpmeta>".encode()
+
+
+def gpano_cropped(width_px, *, top_px=0, height_px=None):
+    """Metadata of a panorama that wide, of which so many rows from the top one on were kept."""
+    return gpano(
+        FullPanoWidthPixels=width_px,
+        FullPanoHeightPixels=width_px // 2,
+        CroppedAreaLeftPixels=0,
+        CroppedAreaTopPixels=top_px,
+        CroppedAreaImageWidthPixels=width_px,
+        CroppedAreaImageHeightPixels=height_px or width_px // 2,
+    )
+
+
 def encode(picture, **options):
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=95, subsampling=0, **options)

@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from streetimd_assets.errors import BudgetError
+from streetimd_assets.errors import BudgetError, StoreError
 from streetimd_assets.sources.imagery import budget as budget_module
 from streetimd_assets.sources.imagery.base import Prices
 from streetimd_assets.sources.imagery.budget import BLOCK, UNLIMITED, cost_usd, images_allowed, open_purse
@@ -244,6 +244,32 @@ def test_a_run_that_lasts_beyond_the_month_goes_on_in_the_next_ones_ledger(ledge
     # the month's limit stopped it, and the run's has been counting on
     with open_purse(ledger.of_month("2026-06"), PRICES, Budget(max_images_per_month=100), "other") as purse:
         assert spend(purse, 100)[0] == 40
+
+
+def test_a_month_whose_ledger_does_not_open_leaves_those_who_wait_without_a_paid_request(ledger, monkeypatch):
+    months = iter(["2026-05"] * 51 + ["2026-06"] * 10_000)
+    budget = Budget(max_images_per_run=120, max_images_per_month=60)
+    purse = open_purse(ledger, PRICES, budget, "long", month_now=lambda: next(months))
+    assert spend(purse, 50) == (50, [])
+    open_run, refusals = Ledger.open_run, []
+
+    def refuse(self, run_id):
+        refusals.append(self.month)
+        raise StoreError("the ledger cannot be opened")
+
+    async def many():
+        return await asyncio.gather(*(purse.reserve() for _ in range(8)), return_exceptions=True)
+
+    monkeypatch.setattr(Ledger, "open_run", refuse)
+    assert [type(problem) for problem in asyncio.run(many())] == [StoreError] * 8
+    assert refusals == ["2026-06"] * 8
+    # nothing was taken from the month that ended, and the page turns once the next one opens
+    assert next(use.n_used for use in ledger.runs()) == 60
+    monkeypatch.setattr(Ledger, "open_run", open_run)
+    assert spend(purse, 200)[0] == 60
+    purse.close()
+    assert ledger.month_total() == 50
+    assert ledger.of_month("2026-06").month_total() == 60
 
 
 def test_the_event_loop_goes_on_while_the_disk_is_waited_for(ledger, monkeypatch):

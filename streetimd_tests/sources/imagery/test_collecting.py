@@ -370,6 +370,19 @@ def test_a_provider_that_stays_silent_is_given_up(shelf, monkeypatch):
     assert (images["status"] == "failed").sum() == 8
 
 
+def test_a_refusal_of_one_picture_is_an_answer_and_ends_a_silence(shelf, monkeypatch):
+    monkeypatch.setattr(fetching, "GIVE_UP_AFTER", 10)
+    names = [f"p{number}" for number in range(5)]
+    first = Streets()
+    collect(make_panoramas(*names), first, shelf)
+    answers = {name: NoAnswer("it did not answer") for name in first.asked}
+    for name in first.asked[9::10]:
+        answers[name] = FetchFailed("404 Not Found")
+    shelf.rows.clear()
+    images = collect(make_panoramas(*names), Streets(answers), shelf)
+    assert list(images["status"]) == ["failed"] * 20
+
+
 def test_each_request_is_paid_before_it_is_sent_again_too(panoramas, shelf, served):
     served.faults = [busy(), Reply(b"x" * 100, cut_off=True)]
     purse = Coins(100)

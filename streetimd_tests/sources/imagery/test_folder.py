@@ -14,7 +14,7 @@ from streetimd_assets.sources.imagery.base import ANSWER_COLUMNS, FetchFailed
 from streetimd_assets.sources.imagery.checking import check_image
 from streetimd_assets.sources.imagery.providers import open_source
 from streetimd_tests.sources.imagery.asking import choose, fetch_all, find, make_points
-from streetimd_tests.sources.imagery.rendered import encode, render_panorama
+from streetimd_tests.sources.imagery.rendered import encode, gpano_cropped, render_panorama
 
 
 @pytest.fixture
@@ -261,6 +261,17 @@ def test_the_heading_of_a_panorama_is_also_read_from_its_file(folder, where):
         (panorama,) = rows_of(images)
         assert (panorama["status"], panorama["camera_heading_deg"]) == ("ok", 90)
         assert looks_towards(fetch_all(images, panorama)[180]) == pytest.approx(180, abs=3)
+
+
+def test_a_panorama_made_smaller_with_the_xmp_of_the_large_one_still_looks_all_round(folder):
+    whole = render_panorama(512, 90)
+    (folder / "a.jpg").write_bytes(encode(whole, xmp=gpano_cropped(5760)))
+    (folder / "b.jpg").write_bytes(encode(whole.crop((0, 0, 200, 160)), xmp=gpano_cropped(5760)))
+    rows = [(f"{name}.jpg", -0.1, 51.5, 90, None) for name in "ab"]
+    images = open_folder(folder, write_manifest(folder, *rows), image_size_px=64)
+    a, b = rows_of(images)
+    assert (a["is_360"], b["is_360"]) == (True, False)
+    assert looks_towards(fetch_all(images, a)[180]) == pytest.approx(180, abs=3)
 
 
 def test_a_panorama_that_is_not_known_to_look_which_way_is_a_failed_row_that_says_so(folder):

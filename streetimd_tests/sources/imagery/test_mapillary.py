@@ -65,6 +65,21 @@ def test_a_saved_answer_is_read_with_all_that_may_be_missing():
     assert (bare.captured_on, bare.camera_heading_deg, bare.credit) == (None, None, "Mapillary")
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "is_taken"),
+    [
+        ("5760", "2880", True),
+        ("5760", "1200", False),
+        ("wide", 2880, True),
+        (None, "2880", True),
+        (5760, "0", True),
+    ],
+)
+def test_a_size_given_as_text_is_read_and_one_that_is_no_number_is_not_known(width, height, is_taken):
+    body = json.dumps({"data": [image("a", width=width, height=height)]}).encode()
+    assert [picture.panorama_id for picture in parse_images(body).pictures] == ["a"] * is_taken
+
+
 def test_what_is_no_answer_to_a_search_is_no_answer():
     for body in (b"[]", b"{}", b'{"data": 1}', b"nothing"):
         with pytest.raises(NoAnswer):

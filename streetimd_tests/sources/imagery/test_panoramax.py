@@ -1,4 +1,5 @@
 import io
+import json
 from datetime import date
 from pathlib import Path
 
@@ -54,9 +55,29 @@ def test_a_saved_answer_is_read_with_licence_credit_and_viewer_of_each_picture()
 
 
 def test_what_is_no_item_collection_is_no_answer():
-    for body in (b"[]", b"{}", b"nothing"):
-        with pytest.raises(NoAnswer):
+    beside = (b'{"features": null}', b'{"features": {}}', b'{"features": [], "links": 1}')
+    for body in (b"[]", b"{}", b"nothing", *beside):
+        with pytest.raises(NoAnswer, match="is not the JSON it should be"):
             parse_items(body, "")
+
+
+def test_what_an_item_leaves_open_as_null_is_not_known():
+    nothing = {"datetime": None, "license": None, "view:azimuth": None, "pers:interior_orientation": None}
+    bare = item("a") | {"properties": nothing | {"geovisio:status": None}, "providers": None}
+    without = item("b") | {"properties": None, "providers": [None, {"name": "walker", "roles": None}]}
+    body = json.dumps({"features": [bare, without, None], "links": None}).encode()
+    pictures, is_full = parse_items(body, "https://a.example/api")
+    assert [picture.panorama_id for picture in pictures] == ["a", "b"]
+    assert not is_full
+    for picture in pictures:
+        assert (picture.is_360, picture.camera_heading_deg, picture.captured_on) == (False, None, None)
+        assert (picture.licence, picture.credit) == (None, "Panoramax")
+
+
+def test_a_password_in_the_address_of_a_server_reaches_no_row():
+    body = json.dumps({"features": [item("a")]}).encode()
+    (picture,), _ = parse_items(body, "https://walker:sesame@a.example/api")
+    assert picture.viewer_url == "https://a.example/#focus=pic&pic=a"
 
 
 def test_the_larger_file_is_asked_for_only_where_views_need_it():

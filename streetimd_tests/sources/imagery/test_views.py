@@ -8,7 +8,7 @@ from PIL import Image
 from streetimd_assets.sources.imagery.base import FetchFailed
 from streetimd_assets.sources.imagery.checking import check_image
 from streetimd_assets.sources.imagery.views import cut_view, looks_all_round, views_of, whole_width_px
-from streetimd_tests.sources.imagery.rendered import encode, render_panorama
+from streetimd_tests.sources.imagery.rendered import encode, gpano, gpano_cropped, render_panorama
 
 LEVELS = 1.5
 
@@ -116,27 +116,23 @@ def test_a_panorama_is_as_sharp_as_its_views_if_a_degree_takes_up_as_many_pixels
     assert whole_width_px(640, 90) == int(np.ceil(2 * np.pi / (2 / 640)))
 
 
-def gpano(**fields):
-    attributes = " ".join(f'GPano:{name}="{value}"' for name, value in fields.items())
-    return f"<x:xmpmeta><rdf:Description {attributes}/></x:xmpmeta>".encode()
-
-
 def test_a_panorama_cropped_at_top_and_bottom_shows_what_it_has_where_it_was_and_black_elsewhere():
     whole = render_panorama(1024, 0)
-    xmp = gpano(
-        ProjectionType="equirectangular",
-        FullPanoWidthPixels=1024,
-        FullPanoHeightPixels=512,
-        CroppedAreaLeftPixels=0,
-        CroppedAreaTopPixels=128,
-        CroppedAreaImageWidthPixels=1024,
-        CroppedAreaImageHeightPixels=300,
-    )
-    cropped = encode(whole.crop((0, 128, 1024, 428)), xmp=xmp)
-    expected, seen = (open_view(cut(data, 90)[90]) for data in (encode(whole), cropped))
-    assert np.abs(np.asarray(seen, float)[:60] - np.asarray(expected, float)[:60]).mean() < 3
-    down = open_view(cut(cropped, 0, pitch=-90, field_of_view=40)[0])
-    assert np.asarray(down).max() < 8
+    kept = whole.crop((0, 128, 1024, 428))
+    xmp = gpano_cropped(1024, top_px=128, height_px=300)
+    for cropped in (encode(kept, xmp=xmp), encode(kept.resize((512, 150)), xmp=xmp)):
+        expected, seen = (open_view(cut(data, 90)[90]) for data in (encode(whole), cropped))
+        assert np.abs(np.asarray(seen, float)[:60] - np.asarray(expected, float)[:60]).mean() < 3
+        down = open_view(cut(cropped, 0, pitch=-90, field_of_view=40)[0])
+        assert np.asarray(down).max() < 8
+
+
+def test_a_panorama_made_smaller_is_whole_though_its_xmp_names_the_width_it_had():
+    thumb = encode(render_panorama(2048, 30), xmp=gpano_cropped(5760))
+    for heading, data in cut(thumb, 0, 90, 180, 270, camera=30).items():
+        bearing, elevation = decode_directions(open_view(data))
+        assert apart(bearing[31:33, 31:33], heading).max() < 4
+        assert np.abs(elevation[31:33, 31:33]).max() < 4
 
 
 @pytest.mark.parametrize(
@@ -150,11 +146,27 @@ def test_a_panorama_cropped_at_top_and_bottom_shows_what_it_has_where_it_was_and
         (
             (1000, 500),
             gpano(
-                ProjectionType="equirectangular",
                 FullPanoWidthPixels=4000,
                 FullPanoHeightPixels=2000,
                 CroppedAreaLeftPixels=0,
                 CroppedAreaTopPixels=700,
+            ).decode(),
+            False,
+        ),
+        ((2048, 1024), gpano_cropped(5760).decode(), True),
+        # smaller, and cropped at top and bottom; heights are rounded to whole pixels
+        ((2048, 711), gpano_cropped(5760, top_px=400, height_px=2000).decode(), True),
+        # cut out of a panorama that keeps its XMP
+        ((1000, 800), gpano_cropped(5760).decode(), False),
+        (
+            (1000, 500),
+            gpano(
+                FullPanoWidthPixels=8000,
+                FullPanoHeightPixels=4000,
+                CroppedAreaLeftPixels=2000,
+                CroppedAreaTopPixels=1000,
+                CroppedAreaImageWidthPixels=4000,
+                CroppedAreaImageHeightPixels=2000,
             ).decode(),
             False,
         ),

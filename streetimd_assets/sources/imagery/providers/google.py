@@ -378,4 +378,5 @@ PROVIDER = Provider(
         tiers=((100_000, 7.00), (500_000, 5.60)),
     ),
     open=_open,
+    view_url=viewer_url,
 )

@@ -171,8 +171,11 @@ def parse_image(image: Mapping[str, Any]) -> Picture | None:
 
 
 def _is_whole_sphere(image: Mapping[str, Any]) -> bool:
-    width, height = image.get("width"), image.get("height")
-    is_twice = not width or not height or abs(width / height - 2) < 0.02
+    try:
+        is_twice = abs(float(image["width"]) / float(image["height"]) - 2) < 0.02
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        # its shape is not known; views are cut only out of a file that turns out to be a sphere
+        is_twice = True
     return image.get("camera_type") in (None, *SPHERES) and is_twice
 
 

@@ -15,7 +15,7 @@ from streetimd_assets.sources.imagery.base import FetchFailed, Progress, Provide
 from streetimd_assets.sources.imagery.choosing import Picture, answer_points, read_heading, read_position, shots_for
 from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, survey_points, unreadable
 from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
-from streetimd_assets.sources.web import NoAnswer
+from streetimd_assets.sources.web import NoAnswer, without_secrets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,8 +119,12 @@ def parse_items(body: bytes, address: str) -> Found:
         collection = json.loads(body)
         items, links = collection["features"], collection.get("links") or ()
         has_more = any(link.get("rel") == "next" for link in links)
+        # an answer without a list does not say that there is nothing
+        is_one = isinstance(items, list)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise NoAnswer("Panoramax's answer to a search is not the JSON it should be") from None
+        is_one = False
+    if not is_one:
+        raise NoAnswer("Panoramax's answer to a search is not the JSON it should be")
     pictures = [parse_item(item, address) for item in items if isinstance(item, dict)]
     is_full = has_more or len(items) >= MOST_PICTURES
     return Found([picture for picture in pictures if picture is not None], is_full)
@@ -128,11 +132,11 @@ def parse_items(body: bytes, address: str) -> Found:
 
 def parse_item(item: Mapping[str, Any], address: str) -> Picture | None:
     """Read one picture's item; one without a position, or that is not yet to be shown, is left out."""
-    said = item.get("properties") or {}
+    said = _mapping(item.get("properties"))
     position = read_position(item.get("geometry"))
-    if position is None or not item.get("id") or said.get("geovisio:status", "ready") != "ready":
+    if position is None or not item.get("id") or (said.get("geovisio:status") or "ready") != "ready":
         return None
-    camera = said.get("pers:interior_orientation") or {}
+    camera = _mapping(said.get("pers:interior_orientation"))
     licence = said.get("license")
     producer = _read_producer(item)
     return Picture(
@@ -144,15 +148,20 @@ def parse_item(item: Mapping[str, Any], address: str) -> Picture | None:
         camera_heading_deg=read_heading(said.get("view:azimuth")),
         licence=LICENCES.get(str(licence), licence),
         credit=f"{producer}, Panoramax" if producer else "Panoramax",
-        viewer_url=f"{address.removesuffix('/api')}/#focus=pic&pic={item['id']}",
+        # a server of one's own may have been named with a password
+        viewer_url=f"{without_secrets(address).removesuffix('/api')}/#focus=pic&pic={item['id']}",
     )
 
 
 def _read_producer(item: Mapping[str, Any]) -> str | None:
-    for provider in item.get("providers") or ():
-        if "producer" in provider.get("roles", ()) and provider.get("name"):
+    for provider in map(_mapping, item.get("providers") or ()):
+        if "producer" in (provider.get("roles") or ()) and provider.get("name"):
             return str(provider["name"])
-    return (item.get("properties") or {}).get("geovisio:producer")
+    return _mapping(item.get("properties")).get("geovisio:producer")
+
+
+def _mapping(said: Any) -> Mapping[str, Any]:
+    return said if isinstance(said, dict) else {}
 
 
 def _read_day(moment: Any) -> date | None:
