@@ -6,18 +6,17 @@ Documentation: https://www.mapillary.com/developer/api-documentation
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.sources.imagery.base import FetchFailed, Progress, Provider, Shot, Terms, Views
-from streetimd_assets.sources.imagery.choosing import Picture, answer_points, read_heading, read_position, shots_for
-from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, survey_points, unreadable
+from streetimd_assets.sources.imagery.base import FetchFailed, Provider, Shot, Terms, Views
+from streetimd_assets.sources.imagery.choosing import Picture, read_heading, read_position
+from streetimd_assets.sources.imagery.tiled import TiledSource
+from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, unreadable
 from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
 from streetimd_assets.sources.web import Answer, NoAnswer
 
 if TYPE_CHECKING:
-    import pandas as pd
 
     from streetimd_assets.sources.web import Web
     from streetimd_assets.study.model import Imagery
@@ -40,7 +39,7 @@ EXPIRED = (403, 404, 410)
 _BAD_KEY, _LIMITS = 190, (4, 17, 32, 613)
 
 
-class MapillaryImages:
+class MapillaryImages(TiledSource):
     """Photographs and panoramas from Mapillary.
 
     Parameters
@@ -52,31 +51,13 @@ class MapillaryImages:
     """
 
     name = "mapillary"
+    title = "Mapillary"
+    tile_deg = TILE_DEG
 
     def __init__(self, choice: "Imagery", token: str) -> None:
-        self._choice = choice
+        super().__init__(choice)
         self._address = (choice.address or ADDRESS).rstrip("/")
         self._headers = {"Authorization": f"OAuth {token}"}
-
-    async def find_panoramas(
-        self, points: "pd.DataFrame", web: "Web", progress: Progress | None = None
-    ) -> "pd.DataFrame":
-        """Answer which panorama, or which flat photographs, stand near each point; see ImagerySource."""
-        survey = await survey_points(
-            points,
-            partial(self._search, web),
-            title="Mapillary",
-            size_deg=TILE_DEG,
-            max_distance_m=self._choice.max_distance_m,
-            n_at_once=self._choice.max_connections,
-            progress=progress,
-        )
-        pictures = survey.pictures.values()
-        return answer_points(points, pictures, self._choice, source=self.name, unanswered=survey.unanswered)
-
-    def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
-        """One download gives all views of a panorama, or a photograph as it is."""
-        return shots_for(self._choice, panorama)
 
     async def fetch(self, shot: Shot, web: "Web") -> Views:
         """Download a picture and cut it into views if it looks all round; see ImagerySource."""

@@ -7,18 +7,17 @@ import asyncio
 import json
 from collections.abc import Mapping
 from datetime import date
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.sources.imagery.base import FetchFailed, Progress, Provider, Shot, Terms, Views
-from streetimd_assets.sources.imagery.choosing import Picture, answer_points, read_heading, read_position, shots_for
-from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, survey_points, unreadable
+from streetimd_assets.sources.imagery.base import FetchFailed, Provider, Shot, Terms, Views
+from streetimd_assets.sources.imagery.choosing import Picture, read_heading, read_position
+from streetimd_assets.sources.imagery.tiled import TiledSource
+from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, unreadable
 from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
 from streetimd_assets.sources.web import NoAnswer, without_secrets
 
 if TYPE_CHECKING:
-    import pandas as pd
 
     from streetimd_assets.sources.web import Web
     from streetimd_assets.study.model import Imagery
@@ -35,7 +34,7 @@ DOWNLOADS_AT_ONCE = 8
 LICENCES = {"CC-BY-SA-4.0": "CC BY-SA 4.0"}
 
 
-class PanoramaxImages:
+class PanoramaxImages(TiledSource):
     """Photographs and panoramas from Panoramax, or from one of its servers.
 
     Parameters
@@ -45,31 +44,13 @@ class PanoramaxImages:
     """
 
     name = "panoramax"
+    title = "Panoramax"
+    tile_deg = TILE_DEG
 
     def __init__(self, choice: "Imagery") -> None:
-        self._choice = choice
+        super().__init__(choice)
         self._address = (choice.address or ADDRESS).rstrip("/")
         self._downloads = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
-
-    async def find_panoramas(
-        self, points: "pd.DataFrame", web: "Web", progress: Progress | None = None
-    ) -> "pd.DataFrame":
-        """Answer which panorama, or which flat photographs, stand near each point; see ImagerySource."""
-        survey = await survey_points(
-            points,
-            partial(self._search, web),
-            title="Panoramax",
-            size_deg=TILE_DEG,
-            max_distance_m=self._choice.max_distance_m,
-            n_at_once=self._choice.max_connections,
-            progress=progress,
-        )
-        pictures = survey.pictures.values()
-        return answer_points(points, pictures, self._choice, source=self.name, unanswered=survey.unanswered)
-
-    def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
-        """One download gives all views of a panorama, or a photograph as it is."""
-        return shots_for(self._choice, panorama)
 
     async def fetch(self, shot: Shot, web: "Web") -> Views:
         """Download a picture and cut it into views if it looks all round; see ImagerySource."""
