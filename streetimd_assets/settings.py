@@ -6,6 +6,8 @@
     The data root; ``data`` below the current folder if unset.
 ``DAGSTER_HOME``
     Dagster's own folder; ``dagster_home`` in the study's folder if unset.
+``STREETIMD_PAGES_URL``
+    Where a browser finds the pages that the server of pages shows; ``http://127.0.0.1:3001`` if unset.
 
 Keys of image providers come from the environment too, or from a file ``.env`` in the current folder, which is
 asked where the environment has nothing.
@@ -27,6 +29,7 @@ class Settings:
 
     study: str
     data_root: Path
+    pages_url: str = "http://127.0.0.1:3001"
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -34,6 +37,7 @@ class Settings:
         return cls(
             study=os.environ.get("STREETIMD_STUDY") or "demo",
             data_root=Path(os.environ.get("STREETIMD_DATA") or "data").expanduser().resolve(),
+            pages_url=(os.environ.get("STREETIMD_PAGES_URL") or cls.pages_url).rstrip("/"),
         )
 
     def study_folder(self, name: str) -> Path:

@@ -9,7 +9,7 @@ from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import Study, load_study
-from streetimd_assets.study.model import Faults
+from streetimd_assets.study.imagery import Faults
 
 
 def new_instance(folder: Path) -> dg.DagsterInstance:

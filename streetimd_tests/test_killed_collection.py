@@ -35,7 +35,7 @@ from streetimd_assets.sources.imagery.collecting import ask_panoramas, collect_i
 from streetimd_assets.sources.imagery.providers import find_provider, open_source
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.ledger import Ledger
-from streetimd_assets.study.model import Budget, Imagery
+from streetimd_assets.study.imagery import Budget, Imagery
 
 folder, address, n_at_once, month, run_id = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]
 web.BASE_WAIT_S = 0.02

@@ -11,7 +11,7 @@ from streetimd_assets.sources import web
 from streetimd_assets.sources.imagery.providers import open_source
 from streetimd_assets.sources.web import Web
 from streetimd_assets.study import load_study
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 from streetimd_tests.graph import collect, new_instance, store_of
 from streetimd_tests.standins.google import serve_google
 from streetimd_tests.standins.local_files import write_district

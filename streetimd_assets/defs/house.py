@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import dagster as dg
 
@@ -50,6 +51,11 @@ class House:
         """Return the path of an asset's HTML page."""
         folder = self.folder / "pages"
         return folder / asset / f"{local_authority}.html" if local_authority else folder / f"{asset}.html"
+
+    def page_url(self, path: Path) -> str:
+        """Return the address at which the server of pages shows one of them."""
+        place = path.relative_to(self.folder / "pages").as_posix()
+        return f"{self.settings.pages_url}/{self.study.name}/{quote(place)}"
 
     def file_of(self, asset: str, local_authority: str | None = None) -> Path:
         """Return the file an asset is kept in: a table's, or a page."""

@@ -25,7 +25,7 @@ from streetimd_assets.science import geography, sampling
 from streetimd_assets.science import panoramas as panorama_science
 from streetimd_assets.sources.imagery.collecting import ask_panoramas, collect_images, images_of
 from streetimd_assets.store.images import ImageStore
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 
 HALF_THE_POINTS_HAVE_IMAGERY = Check(
     "half_the_points_have_imagery",

@@ -17,6 +17,11 @@ def page_result(
     with written_whole(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return dg.MaterializeResult(
-        metadata={"path": dg.MetadataValue.path(str(path)), "n_bytes": len(page.encode()), **metadata},
+        metadata={
+            "page": dg.MetadataValue.url(house.page_url(path)),
+            "path": dg.MetadataValue.path(str(path)),
+            "n_bytes": len(page.encode()),
+            **metadata,
+        },
         data_version=dg.DataVersion(hashlib.sha256(page.encode()).hexdigest()),
     )

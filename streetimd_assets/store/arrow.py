@@ -19,6 +19,7 @@ _ARROW_TYPES = {
     "DOUBLE": pa.float64(),
     "BOOLEAN": pa.bool_(),
     "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
     "BLOB": pa.binary(),
     EMBEDDING: pa.list_(pa.float32(), EMBEDDING_DIMENSIONS),
 }

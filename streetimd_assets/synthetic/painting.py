@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.study.model import Faults
+from streetimd_assets.study.imagery import Faults
 from streetimd_assets.synthetic.panoramas import captured_on, stand_panoramas
 from streetimd_assets.synthetic.scenes import encode_jpeg, paint_scene
 from streetimd_assets.synthetic.stamping import stamp_jpeg

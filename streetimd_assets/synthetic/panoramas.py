@@ -8,7 +8,7 @@ import numpy.typing as npt
 import shapely
 from scipy.spatial import cKDTree
 
-from streetimd_assets.study.model import Faults
+from streetimd_assets.study.imagery import Faults
 from streetimd_assets.synthetic.chance import fraction, uniform, whole_number
 
 Decimetres = npt.NDArray[np.int64]

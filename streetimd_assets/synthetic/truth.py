@@ -11,7 +11,7 @@ import pandas as pd
 import shapely
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.study.model import Faults
+from streetimd_assets.study.imagery import Faults
 from streetimd_assets.synthetic import panoramas, streetscape
 from streetimd_assets.synthetic.chance import whole_number
 from streetimd_assets.synthetic.scenes.seeds import WORLD_SEEDS

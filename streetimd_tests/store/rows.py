@@ -1,6 +1,6 @@
 """Rows of any table, drawn at random within its declared types; NULLs are among them where they may be."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,8 @@ def _value(column: Column, is_key: bool, number: int, rng: np.random.Generator) 
             return bool(rng.integers(2))
         case "DATE":
             return date(2009, 1, 1) + timedelta(days=int(rng.integers(6000)))
+        case "TIMESTAMP":
+            return datetime(2009, 1, 1) + timedelta(seconds=int(rng.integers(10**8)))
         case "BLOB":
             return rng.bytes(40)
         case type_ if type_ == EMBEDDING:

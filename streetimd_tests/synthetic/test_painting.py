@@ -12,7 +12,7 @@ from streetimd_assets.errors import ImageryError
 from streetimd_assets.science import panoramas as science_panoramas
 from streetimd_assets.sources.imagery.base import ANSWER_COLUMNS
 from streetimd_assets.sources.imagery.collecting import image_id
-from streetimd_assets.study.model import Faults
+from streetimd_assets.study.imagery import Faults
 from streetimd_assets.synthetic import panoramas, streetscape, truth
 from streetimd_assets.synthetic.painting import PaintedStreets
 from streetimd_assets.synthetic.scenes import SCENE_CLASSES

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from streetimd_assets.sources.web import Web
-    from streetimd_assets.study.model import Imagery
+    from streetimd_assets.study.imagery import Imagery
 
 ANSWER_COLUMNS = (
     "point_id",

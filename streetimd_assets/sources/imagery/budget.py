@@ -14,7 +14,7 @@ from typing import Protocol, Self
 
 from streetimd_assets.errors import BudgetError
 from streetimd_assets.sources.imagery.base import Prices
-from streetimd_assets.study.model import Budget
+from streetimd_assets.study.imagery import Budget
 
 # set aside together: at most so many are counted and not sent when a process is killed
 BLOCK = 20

@@ -4,7 +4,7 @@ import re
 from calendar import monthrange
 from datetime import date
 
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 
 
 def days_of(taken: str) -> tuple[date, date] | None:

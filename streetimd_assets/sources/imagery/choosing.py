@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from pyproj import Transformer
 
-    from streetimd_assets.study.model import Imagery
+    from streetimd_assets.study.imagery import Imagery
 
 # a photograph that looks further than this from a heading does not stand for it
 WIDEST_DEG = 45.0

@@ -22,7 +22,7 @@ from streetimd_assets.sources.imagery.base import FetchFailed, Shot, Views
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from streetimd_assets.study.model import Imagery
+    from streetimd_assets.study.imagery import Imagery
 
 JPEG_QUALITY = 90
 FORMATS = ("JPEG", "PNG", "WEBP")

@@ -6,7 +6,7 @@ import pandas as pd
 from pyproj import Transformer
 
 from streetimd_assets.sources.web import Web
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 
 ORIGIN = (-0.13, 51.53)
 _TO_DEGREES = Transformer.from_crs("EPSG:27700", "EPSG:4326", always_xy=True)

@@ -14,7 +14,7 @@ from streetimd_assets.sources.imagery import budget as budget_module
 from streetimd_assets.sources.imagery.base import Prices
 from streetimd_assets.sources.imagery.budget import BLOCK, UNLIMITED, cost_usd, images_allowed, open_purse
 from streetimd_assets.store.ledger import Ledger
-from streetimd_assets.study.model import Budget
+from streetimd_assets.study.imagery import Budget
 
 PRICES = Prices(date(2026, 1, 1), "https://example.org", 10_000, ((100_000, 7.00), (500_000, 5.60)))
 MONTH = "2026-05"
@@ -27,7 +27,7 @@ from streetimd_assets.errors import BudgetError
 from streetimd_assets.sources.imagery.base import Prices
 from streetimd_assets.sources.imagery.budget import open_purse
 from streetimd_assets.store.ledger import Ledger
-from streetimd_assets.study.model import Budget
+from streetimd_assets.study.imagery import Budget
 
 async def spend(purse):
     n_bought = 0

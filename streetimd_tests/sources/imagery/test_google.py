@@ -13,7 +13,7 @@ from streetimd_assets.sources.imagery.base import ANSWER_COLUMNS, FetchFailed, S
 from streetimd_assets.sources.imagery.checking import check_image
 from streetimd_assets.sources.imagery.providers import find_provider, google, open_source
 from streetimd_assets.sources.web import Answer, NoAnswer, Web
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 from streetimd_tests.standins.google import serve_google
 
 REPLIES = Path(__file__).parent / "replies" / "google"

@@ -7,7 +7,7 @@ from functools import cache
 
 from streetimd_assets.errors import BudgetError, StudyError, TermsError
 from streetimd_assets.sources.imagery.base import ImagerySource, Provider
-from streetimd_assets.study.model import Budget, Imagery
+from streetimd_assets.study.imagery import Budget, Imagery
 
 
 @cache

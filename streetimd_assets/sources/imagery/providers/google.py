@@ -31,7 +31,7 @@ from streetimd_assets.sources.imagery.base import (
 )
 from streetimd_assets.sources.imagery.capture_dates import days_of, why_outside
 from streetimd_assets.sources.web import Answer, NoAnswer, Web
-from streetimd_assets.study.model import Imagery
+from streetimd_assets.study.imagery import Imagery
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,9 +17,8 @@ from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
 from streetimd_assets.sources.web import Answer, NoAnswer
 
 if TYPE_CHECKING:
-
     from streetimd_assets.sources.web import Web
-    from streetimd_assets.study.model import Imagery
+    from streetimd_assets.study.imagery import Imagery
 
 ADDRESS = "https://graph.mapillary.com"
 KEY = "MAPILLARY_ACCESS_TOKEN"

@@ -18,9 +18,8 @@ from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
 from streetimd_assets.sources.web import NoAnswer, without_secrets
 
 if TYPE_CHECKING:
-
     from streetimd_assets.sources.web import Web
-    from streetimd_assets.study.model import Imagery
+    from streetimd_assets.study.imagery import Imagery
 
 ADDRESS = "https://api.panoramax.xyz/api"
 # searches are few and far between, so a tile is larger than where they are not
