@@ -23,7 +23,7 @@ def planted_world(n_lsoas=240, n_dimensions=16, *, r2=0.6, seed=0, n_local_autho
     noise = rng.normal(size=n_lsoas)
     noise = standardise(noise - noise.mean() - signal * (signal @ noise) / n_lsoas)
     target = np.sqrt(r2) * signal + np.sqrt(1 - r2) * noise
-    features = pd.DataFrame({"lsoa_code": codes, "lad_code": lads, "n_images": 12})
+    features = pd.DataFrame({"lsoa_code": codes, "lad_code": lads, "n_images": 12, "n_images_kept": 12})
     features[list(SHARES)] = shares
     features["category_set_hash"], features["encoder"] = "hash", "clip"
     for pooled in ("mean", "median", "max"):

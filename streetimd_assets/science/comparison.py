@@ -13,6 +13,7 @@ from streetimd_assets.science.estimators import BASELINES, ESTIMATORS, Estimator
 from streetimd_assets.science.fitted import FittedModel
 from streetimd_assets.science.folds import Fold, leave_one_out_by_group, random_folds
 from streetimd_assets.science.forest_table import forest_table
+from streetimd_assets.science.intervals import with_intervals
 from streetimd_assets.science.matrices import FeatureMatrix, feature_matrix, require_enough, with_target
 from streetimd_assets.science.model_tables import HeldOut, Model, prediction_rows, score_rows, score_table
 from streetimd_assets.science.scoring import bootstrap_interval, score_predictions
@@ -130,7 +131,7 @@ def tuned_models(
         not a mean over folds, and its 95% interval resamples LSOAs (within their local authorities
         where those are left out: it is about these local authorities). The split ``leave_one_la_out``
         needs at least four local authorities; with more than twenty, several are left out together.
-        Fitted models are tuned and fitted on every LSOA.
+        Predictions carry 90% intervals. Fitted models are tuned and fitted on every LSOA.
 
     Raises
     ------
@@ -161,6 +162,7 @@ def tuned_models(
             fitted.append(_fit_on_all(model, learner, matrix, known, setting))
     key = ["model_id", "lsoa_code"]
     table = pd.concat(predictions).sort_values(key, ignore_index=True)
+    table = with_intervals(table, known.set_index("lsoa_code")["n_images_kept"])
     return TunedModels(score_table(scores), table, fitted)
 
 
