@@ -9,7 +9,7 @@ import shapely
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.io_managers import TableIOManager
-from streetimd_assets.defs.running import out_of_date
+from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import geography
 from streetimd_assets.settings import Settings

@@ -11,7 +11,8 @@ import pytest
 
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.running import PROCESS_TAG, end_dead_runs, out_of_date
+from streetimd_assets.defs.running import PROCESS_TAG, end_dead_runs
+from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.settings import Settings
 from streetimd_tests.graph import collect, new_instance, tiny_study
 

@@ -78,20 +78,14 @@ def with_intervals(predictions: pd.DataFrame, n_images: pd.Series, *, coverage: 
     coverage
         Share of LSOAs an interval is to hold.
     """
-    ends = ["predicted_low", "predicted_high"]
-    table = predictions.assign(**dict.fromkeys(ends, np.nan))
     images = n_images.reindex(predictions["lsoa_code"]).to_numpy(float)
-    for rows in table.groupby("model_id", sort=False).indices.values():
-        part = table.iloc[rows]
-        low, high = cross_conformal(
-            part["observed"].to_numpy(float),
-            part["predicted"].to_numpy(float),
-            part["fold"].to_numpy(object),
-            images[rows],
-            coverage=coverage,
+    observed, predicted, folds = (predictions[name].to_numpy() for name in ("observed", "predicted", "fold"))
+    low, high = np.full(len(predictions), np.nan), np.full(len(predictions), np.nan)
+    for rows in predictions.groupby("model_id", sort=False).indices.values():
+        low[rows], high[rows] = cross_conformal(
+            observed[rows], predicted[rows], folds[rows], images[rows], coverage=coverage
         )
-        table.iloc[rows, table.columns.get_indexer(ends)] = np.column_stack([low, high])
-    return table
+    return predictions.assign(predicted_low=low, predicted_high=high)
 
 
 def interval_coverage(predictions: pd.DataFrame) -> pd.Series:
