@@ -1,4 +1,4 @@
-# One image for the code server, the webserver and the daemon; docker-compose.yml says which is which.
+# One image for all of docker-compose.yml but its database; that file says which service runs what.
 FROM python:3.11.13-slim-bookworm
 
 # LightGBM needs the OpenMP library, which the slim image leaves out

@@ -1,12 +1,18 @@
-"""Draw the pictures of the UI and of the pages: python docs/draw_pictures.py DATA_ROOT
+"""Draw the pictures of the UI and of the pages: python docs/draw_pictures.py DATA_ROOT [FOLDER]
 
-DATA_ROOT is where ``streetimd demo --no-ui --data DATA_ROOT`` has put the demo. Needs the test extra
-and the browser Chromium.
+DATA_ROOT is where ``streetimd demo --no-ui --data DATA_ROOT`` has put the demo. With FOLDER, every
+figure and map of the study report and of one local authority's report is drawn into it as well, in
+colour and in grey as a printer would, to be looked at after a change. Needs the test extra and the
+browser Chromium.
 """
 
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -42,17 +48,22 @@ def _hide_navigation(page: Any, address: str) -> None:
 
 
 def draw_pages(data_root: Path) -> None:
-    """Draw the top of each kind of page."""
+    """Draw the top of each kind of page, and maps with an LSOA pointed at."""
     pages = data_root / "demo" / "pages"
     chosen = {
         "study-report": pages / "study_report.html",
         "contact-sheet": pages / "classification_report" / "farrowby.html",
         "local-authority-report": pages / "local_authority_report" / "farrowby.html",
+        "imagery-plan": pages / "imagery_map" / "farrowby.html",
+        "example-images": pages / "example_sheet.html",
     }
     with browser_page(chromium(), width=1100, height=1600) as page:
         for name, path in chosen.items():
             page.goto(path.as_uri())
             _draw(page, name)
+        page.goto(f"{chosen['study-report'].as_uri()}#maps")
+        page.locator("svg.land").first.hover()
+        _draw(page, "linked-maps")
 
 
 def _draw(page: Any, name: str) -> None:
@@ -62,6 +73,46 @@ def _draw(page: Any, name: str) -> None:
     print(f"docs/{name}.png")
 
 
+def draw_figures(data_root: Path, folder: Path) -> None:
+    """Draw every figure and map of two reports, each choice of a menu too, in colour and in grey."""
+    pages = data_root / "demo" / "pages"
+    folder.mkdir(parents=True, exist_ok=True)
+    with browser_page(chromium(), width=1250, height=1000) as page:
+        for kind, path in (
+            ("study", pages / "study_report.html"),
+            ("farrowby", pages / "local_authority_report" / "farrowby.html"),
+        ):
+            page.goto(path.as_uri())
+            for place, figure in enumerate(page.locator("main figure.plot, main figure.map").all(), start=1):
+                for name, shown in _shown_by(figure):
+                    drawn = folder / f"{kind}-{place:02d}-{_slug(name)}.png"
+                    shown.screenshot(path=str(drawn))
+                    Image.open(drawn).convert("L").save(drawn.with_suffix(".grey.png"))
+                    print(drawn)
+
+
+def _shown_by(figure: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a figure shows by name: itself, or each choice of its menu."""
+    figure.scroll_into_view_if_needed()
+    if "plot" in figure.get_attribute("class").split():
+        figure.locator(".main-svg").first.wait_for()
+        yield figure.locator("[role=img]").first.get_attribute("aria-label"), figure
+        return
+    menu = figure.locator("select")
+    for title in menu.locator("option").all_text_contents():
+        menu.select_option(label=title)
+        yield f"map {title}", figure
+    if not menu.count():
+        yield f"map {figure.locator('.label').first.text_content()}", figure
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60]
+
+
 if __name__ == "__main__":
-    draw_ui(Path(sys.argv[1]).resolve())
-    draw_pages(Path(sys.argv[1]).resolve())
+    root = Path(sys.argv[1]).resolve()
+    draw_ui(root)
+    draw_pages(root)
+    if len(sys.argv) > 2:
+        draw_figures(root, Path(sys.argv[2]).resolve())

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,15 +17,22 @@ from streetimd_assets.settings import Settings
 from streetimd_assets.study import load_study
 from streetimd_assets.study.writing import commented_study
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 app = typer.Typer(
     help="How much of deprivation can be seen from the street?", no_args_is_help=True, add_completion=False
 )
 # more columns than these do not fit a narrow terminal
 _SIDE_BY_SIDE = 3
+_ROWS_SHOWN = 40
+_CELL_SHOWN = 60
 console = Console(soft_wrap=True, highlight=False, markup=False)
 
 DataRoot = Annotated[Path | None, typer.Option("--data", help="Data root; STREETIMD_DATA or ./data if left out.")]
 Port = Annotated[int, typer.Option(help="Port of the Dagster UI on this machine.")]
+PagesPort = Annotated[int, typer.Option(help="Port of the pages the UI links to.")]
+StudyNamed = Annotated[str, typer.Argument(help="A bundled study or a study file.")]
 LocalAuthorities = Annotated[list[str] | None, typer.Option(help="Only this one; may be given several times.")]
 Workers = Annotated[int, typer.Option(min=1, help="Local authorities collected at the same time.")]
 
@@ -34,6 +41,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Local authorities collected a
 def demo(
     data: DataRoot = None,
     port: Port = 3000,
+    pages_port: PagesPort = 3001,
     ui: Annotated[bool, typer.Option(help="Open the Dagster UI when all is done.")] = True,
     workers: Workers = 2,
 ) -> None:
@@ -42,17 +50,18 @@ def demo(
 
     if ui:
         serving.require_free_port(port)
+        serving.require_free_port(pages_port, "--pages-port")
     settings = _settings("demo", data)
     _run(settings, None, workers)
     _print_findings(settings)
     _print_pages(settings)
     if ui:
-        _serve(settings, port)
+        _serve(settings, port, pages_port)
 
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
+    study: StudyNamed,
     local_authority: LocalAuthorities = None,
     data: DataRoot = None,
     workers: Workers = 2,
@@ -69,7 +78,7 @@ def run(
 
 @app.command()
 def plan(
-    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
+    study: StudyNamed,
     local_authority: LocalAuthorities = None,
     data: DataRoot = None,
 ) -> None:
@@ -87,7 +96,7 @@ def plan(
 
 @app.command()
 def purge(
-    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")],
+    study: StudyNamed,
     local_authority: LocalAuthorities = None,
     data: DataRoot = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
@@ -105,7 +114,7 @@ def purge(
 
 @app.command()
 def doctor(
-    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")] = "demo",
+    study: StudyNamed = "demo",
     data: DataRoot = None,
 ) -> None:
     """Look at keys, addresses, disk, limits, versions and GPU: what is wrong, and what to do."""
@@ -122,14 +131,109 @@ def doctor(
 
 @app.command()
 def ui(
-    study: Annotated[str, typer.Argument(help="A bundled study or a study file.")] = "demo",
+    study: StudyNamed = "demo",
     data: DataRoot = None,
     port: Port = 3000,
+    pages_port: PagesPort = 3001,
 ) -> None:
-    """Open the Dagster UI on a study, with DAGSTER_HOME set for you."""
+    """Open the Dagster UI on a study, with DAGSTER_HOME set for you, and serve the pages it links to."""
     settings = _settings(study, data)
     load_study(settings.study)
-    _serve(settings, port)
+    _serve(settings, port, pages_port)
+
+
+@app.command()
+def pages(
+    study: StudyNamed = "demo",
+    data: DataRoot = None,
+    port: Annotated[int, typer.Option(help="Port of the pages.")] = 3001,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine's may then read.")] = (
+        "127.0.0.1"
+    ),
+) -> None:
+    """Serve a study's pages, and nothing else, to browsers; `streetimd ui` does so too."""
+    from streetimd_assets.defs.page_server import serve_pages
+
+    serve_pages(_settings(study, data), host=host, port=port)
+
+
+@app.command()
+def label(
+    study: StudyNamed = "demo",
+    local_authority: LocalAuthorities = None,
+    data: DataRoot = None,
+    read: Annotated[
+        list[Path] | None, typer.Option(help="A CSV file that a rater saved; may be given several times.")
+    ] = None,
+) -> None:
+    """Make the pages on which people label images; with --read, take what they saved into the study."""
+    from streetimd_assets.defs.labelling import take_labels
+    from streetimd_assets.defs.running import label_study
+
+    settings = _settings(study, data)
+    if read:
+        console.print(take_labels(settings, read))
+        return
+    folder = settings.study_folder(load_study(settings.study).name) / "pages" / "labelling_page"
+    for slug in label_study(settings, local_authorities=local_authority, say=console.print):
+        console.print(f"Label on: {folder / slug}.html")
+    console.print(f"then: streetimd label {study} --read labels_….csv (a file for each rater), and materialise")
+    console.print("label_agreement, which `streetimd run` does too")
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help='What to look for, such as "boarded-up shop".')],
+    study: Annotated[str, typer.Option(help="A bundled study or a study file.")] = "demo",
+    local_authority: LocalAuthorities = None,
+    n: Annotated[int, typer.Option(min=1, max=500, help="Images to show.")] = 24,
+    data: DataRoot = None,
+) -> None:
+    """Find the images nearest to a text, by stored embeddings; write them as a page."""
+    from streetimd_assets.defs.searching import search_images
+
+    found = search_images(_settings(study, data), text, local_authority, n)
+    _print_rows(found.rows[["image_id", "local_authority", "lsoa_code", "similarity", "category", "captured_on"]])
+    for line in found.notes:
+        console.print(line)
+    console.print(f"Page: {found.page}")
+
+
+@app.command()
+def export(
+    study: StudyNamed = "demo",
+    to: Annotated[Path | None, typer.Option(help="New folder of the bundle; <study>-export if left out.")] = None,
+    local_authority: LocalAuthorities = None,
+    data: DataRoot = None,
+) -> None:
+    """Write tables, maps and their meaning to share: no picture, for QGIS, geopandas and spreadsheets."""
+    from streetimd_assets.defs.exporting import export_study
+
+    settings = _settings(study, data)
+    folder = to or Path(f"{load_study(settings.study).name}-export")
+    console.print(f"wrote {export_study(settings, folder, local_authority, console.print)}")
+
+
+@app.command()
+def sql(
+    study: StudyNamed = "demo",
+    query: Annotated[str | None, typer.Argument(help="A query; left out: list the tables.")] = None,
+    data: DataRoot = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all rows to this CSV file instead.")] = None,
+) -> None:
+    """Ask the study's tables in SQL, read-only."""
+    from streetimd_assets.store import querying
+
+    settings = _settings(study, data)
+    folder = settings.study_folder(load_study(settings.study).name)
+    answer = querying.query(folder, query) if query else querying.tables(folder)
+    if csv:
+        answer.to_csv(csv, index=False)
+        console.print(f"wrote {csv}: {len(answer):,} rows")
+        return
+    _print_rows(answer.head(_ROWS_SHOWN))
+    if len(answer) > _ROWS_SHOWN:
+        console.print(f"{_ROWS_SHOWN} of {len(answer):,} rows; --csv FILE writes all")
 
 
 @app.command()
@@ -147,7 +251,7 @@ def init(
 
 
 @app.command()
-def check(study: Annotated[str, typer.Argument(help="A bundled study or a study file.")]) -> None:
+def check(study: StudyNamed) -> None:
     """Say whether a study is valid, and what it would do."""
     from streetimd_assets.defs.planning import imagery_notes
 
@@ -208,11 +312,28 @@ def _print_pages(settings: Settings) -> None:
         console.print(f"       {folder}/ ({len(list(folder.glob('*.html')))} local authorities)")
 
 
-def _serve(settings: Settings, port: int) -> None:
+def _print_rows(rows: "pd.DataFrame") -> None:
+    table = Table()
+    for name in rows.columns:
+        # a name that is cut cannot be copied
+        table.add_column(str(name), overflow="fold")
+    for row in rows.itertuples(index=False):
+        table.add_row(*(_short(value) for value in row))
+    console.print(table)
+
+
+def _short(value: object) -> str:
+    """Return a cell of a table in the terminal: vectors and long texts are cut."""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value).replace("\n", " ")
+    return text if len(text) <= _CELL_SHOWN else f"{text[: _CELL_SHOWN - 1]}…"
+
+
+def _serve(settings: Settings, port: int, pages_port: int) -> None:
     from streetimd_assets.defs import serving
 
     console.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl+C stops it)")
-    raise typer.Exit(serving.serve(settings, port))
+    console.print(f"Pages:      http://127.0.0.1:{pages_port}")
+    raise typer.Exit(serving.serve(settings, port, pages_port))
 
 
 def main() -> None:

@@ -10,14 +10,18 @@ from streetimd_assets.defs import (
     comparison,
     correlation,
     embedding,
+    examples,
     features,
     geography,
     imagery,
     importance,
     jobs,
+    label_assessment,
+    labelling,
     reports,
     sampling,
     truth,
+    wording,
 )
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.io_managers import TableIOManager
@@ -31,12 +35,16 @@ STAGES = (
     imagery,
     truth,
     embedding,
+    wording,
     classification,
     assessment,
+    labelling,
+    label_assessment,
     features,
     correlation,
     comparison,
     importance,
+    examples,
     reports,
 )
 
@@ -54,9 +62,10 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
         Replacements for ``encoder`` or ``io_manager``.
     """
     house = House(study, settings)
+    assets = [asset for stage in STAGES for asset in stage.assets(house)]
     return dg.Definitions(
-        assets=[asset for stage in STAGES for asset in stage.assets(house)],
-        jobs=jobs.jobs(house),
+        assets=assets,
+        jobs=jobs.jobs(assets),
         schedules=jobs.schedules(house),
         resources={
             "io_manager": TableIOManager(house.store),

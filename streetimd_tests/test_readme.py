@@ -9,8 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streetimd_assets.cli import app
-from streetimd_assets.defs.house import House
-from streetimd_assets.defs.jobs import AFTER_MODELS, STUDY_WIDE, collected
+from streetimd_assets.definitions import build_defs
 from streetimd_assets.settings import Settings
 from streetimd_assets.sources.imagery.budget import cost_usd
 from streetimd_assets.sources.imagery.providers import all_providers, find_provider
@@ -54,8 +53,8 @@ def test_every_option_named_exists():
 def test_every_asset_is_in_the_table_of_steps_and_no_other():
     table = README.split("## From seven notebooks to assets")[1].split("## Tables and columns")[0]
     named = set(re.findall(r"`([a-z_]+)`", table))
-    house = House(load_study("demo"), Settings("demo", Path("data")))
-    assert named == {*collected(house), *STUDY_WIDE, *AFTER_MODELS}
+    graph = build_defs(load_study("demo"), Settings("demo", Path("data"))).resolve_asset_graph()
+    assert named == {key.to_user_string() for key in graph.materializable_asset_keys}
 
 
 @pytest.mark.parametrize("name", BUNDLED_STUDIES)

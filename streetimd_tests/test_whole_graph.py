@@ -237,3 +237,25 @@ def test_schedules_are_off_and_ask_for_what_is_there(demo, tmp_path, instance, s
         assert len(requests) == 1
     else:
         assert [request.partition_key for request in requests] == list(demo.house.study.slugs)
+
+
+@pytest.mark.ui
+def test_markup_from_outside_is_shown_as_text_and_never_acted_on(demo, tmp_path, instance):
+    planted = plant_markup(demo, tmp_path, instance)
+    found = search_images(planted.house.settings, f"shops {MARKUP}", [SLUG], 12)
+    assert found.page in planted.pages
+    shown = set()
+    with browser_page(chromium()) as page:
+        page.on("dialog", lambda dialog: pytest.fail("a page opened a dialog"))
+        for path in planted.pages:
+            name = path.parent.name if path.stem == SLUG else path.stem
+            page.goto(path.as_uri())
+            # figures are drawn, and hovered texts made, as they come near the window
+            for _ in range(12):
+                page.mouse.wheel(0, 1500)
+                page.wait_for_timeout(50)
+            assert page.locator("[data-planted]").count() == 0, name
+            assert not page.evaluate("document.documentElement.dataset.acted"), name
+            if WORDS in page.evaluate("document.body.textContent + document.title"):
+                shown.add(name)
+    assert shown >= PAGES_WITH_WORDS

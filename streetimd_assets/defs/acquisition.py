@@ -121,6 +121,11 @@ class Acquisition:
         return self.provider is None or self.provider.terms.may_store_pixels
 
     @property
+    def may_stand_beside_maps(self) -> bool:
+        """True if the provider's terms let its pictures and a map that is not its own stand in one page."""
+        return self.provider is None or self.provider.terms.may_stand_beside_maps
+
+    @property
     def view(self) -> str:
         """Name what a picture takes in: pictures of another view are other pictures."""
         choice = self.house.study.imagery

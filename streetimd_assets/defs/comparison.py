@@ -12,24 +12,51 @@ from streetimd_assets.defs.study_wide import Coverage, Waist, everywhere, read_w
 from streetimd_assets.defs.table_asset import (
     Check,
     Made,
+    check_specs,
     declared,
-    materialised,
+    kept,
     refusals_in_one_sentence,
     stamped,
     table_asset,
 )
-from streetimd_assets.science import comparison, geography, local_scores
-from streetimd_assets.store.views import show_table
+from streetimd_assets.errors import ScienceError
+from streetimd_assets.science import comparison, fitted, geography, local_scores, soundness
 
-TABLES_MADE = ("model_scores", "lsoa_predictions", "fitted_models")
-NO_TEST_ROW_WAS_TRAINED_ON = Check(
-    "every_prediction_is_held_out", "An LSOA was predicted twice or never by a model: do not use the scores."
+EVERY_PREDICTION_IS_HELD_OUT = Check(
+    "every_prediction_is_held_out",
+    "an LSOA was predicted twice or never by a model, so scores would be too kind; materialise this again, tell us.",
 )
+IMAGES_SAY_MORE_THAN_THE_MAP = Check(
+    "images_say_more_than_the_map",
+    "no model of images beats the models without them; do not read the features' importance, collect more first.",
+    is_blocking=False,
+)
+NO_SCORE_IS_TOO_GOOD = Check(
+    "no_score_is_too_good",
+    "R² above 0.98 means that the target is among the features or an LSOA on both sides of a split: look for it.",
+)
+EVERY_MODEL_LOADS_AGAIN = Check(
+    "every_model_loads_again", "a model was written damaged; see that the disk has room, and materialise this again."
+)
+PREDICTIONS_ARE_NOT_ONE_SIDED = Check(
+    "predictions_are_not_one_sided",
+    "all models err in one direction here; say so where predictions of this local authority are used.",
+    is_blocking=False,
+)
+CHECKS = {
+    "model_scores": (NO_SCORE_IS_TOO_GOOD, IMAGES_SAY_MORE_THAN_THE_MAP),
+    "lsoa_predictions": (EVERY_PREDICTION_IS_HELD_OUT,),
+    "fitted_models": (EVERY_MODEL_LOADS_AGAIN,),
+}
+_TOO_GOOD = 0.98
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """Scores, out-of-fold predictions and fitted models; scores within each local authority."""
     how, target = house.study.modelling, house.study.deprivation.target
+    scored_by = (target, how.statistic, how.n_folds, how.min_images_per_lsoa, how.seed, how.n_trees)
+    # the cheap forests are rows of model_scores only
+    decided_by = {name: (*scored_by, how.n_repeats) if name == "model_scores" else scored_by for name in CHECKS}
 
     @dg.multi_asset(
         name="model_comparison",
@@ -38,12 +65,12 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 name,
                 deps=everywhere(*WAIST, "lsoa_boundaries"),
                 description=_DESCRIPTIONS[name],
-                code_version=stamped(1, target, how),
+                code_version=stamped(1, *decided_by[name]),
                 **declared(house, name, frozenset({"scikitlearn", "lightgbm"})),
             )
-            for name in TABLES_MADE
+            for name in CHECKS
         ],
-        check_specs=[NO_TEST_ROW_WAS_TRAINED_ON.spec("lsoa_predictions")],
+        check_specs=[spec for name, checks in CHECKS.items() for spec in check_specs(name, checks)],
     )
     def model_comparison(context: dg.AssetExecutionContext, config: Coverage) -> Iterator[Any]:
         """Fit, tune and score the models."""
@@ -51,25 +78,37 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             waist = read_waist(house, config.local_authorities)
             forests, tuned = _fit(house, waist, context.log.info)
             scores = pd.concat([forests, tuned.scores], ignore_index=True)
-            fitted = pd.DataFrame([model.to_row() for model in tuned.fitted])
-            for name, table in zip(TABLES_MADE, (scores, tuned.predictions, fitted), strict=True):
-                path = dg.MetadataValue.path(str(house.store.path(name)))
-                figures = {**_figures(name, table), **waist.figures, "path": path}
-                checks = [_held_out(table, scores)] if name == "lsoa_predictions" else []
-                house.store.write(name, table)
-                show_table(house.store, name)
-                yield materialised(house, name, Made(table, figures, checks))
+            models = pd.DataFrame([model.to_row() for model in tuned.fitted])
+            for name, table, (figures, results) in (
+                ("model_scores", scores, _of_scores(scores)),
+                ("lsoa_predictions", tuned.predictions, _of_predictions(tuned.predictions, scores)),
+                ("fitted_models", models, _of_models(models)),
+            ):
+                yield from kept(house, name, Made(table, {**figures, **waist.figures}, results))
 
-    @table_asset(house, code_version="1")
+    @table_asset(house, code_version="1", checks=[PREDICTIONS_ARE_NOT_ONE_SIDED])
     def local_authority_scores(
         context: dg.AssetExecutionContext, lsoa_predictions: pd.DataFrame, model_scores: pd.DataFrame
     ) -> Made:
-        """How well the study-wide models predict here, and whether they are off in one direction."""
+        """How well the study-wide models predict here, and whether they are off in one direction.
+
+        R² is against the local authority's own mean, a harder bar than the whole study's; with few LSOAs
+        it is mostly luck, and NULL under ten.
+        """
         authority = house.authority(context)
         here = lsoa_predictions[lsoa_predictions["lad_code"] == authority.lad_code]
         table = local_scores.score_local_authority(here, model_scores)
-        figures = {"smallest_mean_absolute_error": float(table["mean_absolute_error"].min())} if len(table) else {}
-        return Made(table, figures)
+        images = table[table["feature_set"] != "baseline"]
+        off = float((images["mean_error"].abs() / images["mean_absolute_error"]).min()) if len(images) else 0.0
+        return Made(
+            table,
+            {
+                "highest_r2_here": float(images["r2"].max()),
+                "smallest_mean_absolute_error": float(images["mean_absolute_error"].min()),
+                "median_mean_error": float(images["mean_error"].median()),
+            },
+            [PREDICTIONS_ARE_NOT_ONE_SIDED.result(off < 0.8, smallest_mean_error_over_absolute_error=off)],
+        )
 
     return [model_comparison, local_authority_scores]
 
@@ -118,21 +157,50 @@ def coordinates(house: House, waist: Waist) -> pd.DataFrame:
     )
 
 
-def _held_out(predictions: pd.DataFrame, scores: pd.DataFrame) -> dg.AssetCheckResult:
+def _of_scores(scores: pd.DataFrame) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:
+    """Figures and checks of ``model_scores``."""
+    whole = scores[scores["fold"] == "all"]
+    tuned = whole[whole["experiment"] == "tuned"]
+    best = {f"highest_r2_{split}": float(r2) for split, r2 in tuned.groupby("split")["r2"].max().items()}
+    gain, split = soundness.gain_over_baselines(scores)
+    highest = float(whole["r2"].max())
+    return {**best, "gain_over_models_without_images": gain}, [
+        NO_SCORE_IS_TOO_GOOD.result(not highest > _TOO_GOOD, highest_r2=highest),
+        IMAGES_SAY_MORE_THAN_THE_MAP.result(gain > 0, gain_in_r2=gain, split=split),
+    ]
+
+
+def _of_predictions(
+    predictions: pd.DataFrame, scores: pd.DataFrame
+) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:
+    """Figures and checks of ``lsoa_predictions``."""
     whole = scores[(scores["fold"] == "all") & scores["model_id"].isin(predictions["model_id"])]
     expected = whole.set_index("model_id")["n_test"]
-    found = predictions.groupby("model_id")["lsoa_code"].nunique().reindex(expected.index)
-    return NO_TEST_ROW_WAS_TRAINED_ON.result(
-        bool((found == expected).all()), n_models=len(expected), n_predictions=len(predictions)
-    )
+    by_model = predictions.groupby("model_id")["lsoa_code"]
+    found = by_model.nunique().reindex(expected.index)
+    is_once = bool((found == expected).all() and (by_model.size().reindex(expected.index) == expected).all())
+    error = predictions["residual"].abs().groupby(predictions["model_id"]).mean()
+    return {
+        "n_models": len(expected),
+        "smallest_mean_absolute_error": float(error.min()),
+        "median_interval_width": float((predictions["predicted_high"] - predictions["predicted_low"]).median()),
+    }, [EVERY_PREDICTION_IS_HELD_OUT.result(is_once, n_models=len(expected), n_predictions=len(predictions))]
 
 
-def _figures(name: str, table: pd.DataFrame) -> dict[str, Any]:
-    if name != "model_scores":
-        return {"n_models": table["model_id"].nunique()}
-    whole = table[(table["fold"] == "all") & (table["experiment"] == "tuned")]
-    best = whole.groupby("split")["r2"].max()
-    return {f"highest_r2_{split}": float(r2) for split, r2 in best.items()}
+def _of_models(models: pd.DataFrame) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:
+    """Figures and checks of ``fitted_models``."""
+    damaged = [row["model_id"] for row in models.to_dict("records") if not _loads(row)]
+    return {"n_models": len(models), "n_bytes": int(models["payload"].map(len).sum())}, [
+        EVERY_MODEL_LOADS_AGAIN.result(not damaged, n_models=len(models), damaged=damaged)
+    ]
+
+
+def _loads(row: dict[str, Any]) -> bool:
+    try:
+        fitted.load_model(row)
+    except ScienceError:
+        return False
+    return True
 
 
 _DESCRIPTIONS = {
@@ -142,6 +210,13 @@ _DESCRIPTIONS = {
         "images; `tuned` are several models, tuned inside each training part. The highest of many scores on "
         "the same split flatters: read it beside the baselines."
     ),
-    "lsoa_predictions": "Out-of-fold prediction of each LSOA by each tuned model: the model never saw that LSOA.",
-    "fitted_models": "The tuned models fitted on every LSOA covered, to be loaded again (skops or LightGBM text).",
+    "lsoa_predictions": (
+        "Out-of-fold prediction of each LSOA by each tuned model: the model never saw that LSOA. The residual is "
+        "what images miss there. The 90% interval holds on average over LSOAs, and less well in a local authority "
+        "unlike all others."
+    ),
+    "fitted_models": (
+        "The tuned models fitted on every LSOA covered, to be loaded again (skops or LightGBM text). For LSOAs "
+        "outside the study; on those inside, what they say is too kind: use lsoa_predictions."
+    ),
 }

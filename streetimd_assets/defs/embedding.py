@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -12,73 +14,120 @@ from PIL import Image, ImageOps
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
+from streetimd_assets.defs.progress import Progress
 from streetimd_assets.defs.resources import LazyEncoder
+from streetimd_assets.defs.shapes import find_faults
 from streetimd_assets.defs.table_asset import (
     Check,
     Made,
+    check_specs,
     declared,
     refusals_in_one_sentence,
+    refuse_where_not_met,
+    shape_result,
     stamped,
     table_asset,
 )
 from streetimd_assets.encoders.base import Encoder
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.science import classification
+from streetimd_assets.science import classification, soundness
 from streetimd_assets.store.images import ImageStore
-from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import show_table
+from streetimd_assets.study.model import EncoderChoice
 
 EMBEDDINGS_HAVE_UNIT_LENGTH = Check(
-    "embeddings_have_unit_length", "The encoder did not normalise: do not use these embeddings, tell us."
+    "embeddings_have_unit_length",
+    "the encoder did not normalise, so similarities would be wrong; choose another (encoder.model), and tell us.",
 )
-EVERY_IMAGE_IS_EMBEDDED = Check("every_image_is_embedded", "Materialise image_embeddings again; it resumes.")
+EVERY_IMAGE_IS_EMBEDDED = Check("every_image_is_embedded", "materialise image_embeddings again; it resumes.")
+EMBEDDINGS_BELONG_TO_THEIR_IMAGE = Check(
+    "embeddings_belong_to_their_image",
+    "LSOAs or files differ from those of street_images: materialise street_images and image_embeddings again.",
+)
+HEADINGS_LOOK_DIFFERENT = Check(
+    "headings_look_different",
+    "panoramas show the same picture in every heading, so they count for one; look at the contact sheets, and "
+    "tell us the provider.",
+    is_blocking=False,
+)
+WORDS_HAVE_UNIT_LENGTH = Check(
+    "words_have_unit_length",
+    "the encoder did not normalise, so similarities would be wrong; choose another (encoder.model), and tell us.",
+)
+SCALE_IS_THE_MODELS_OWN = Check(
+    "scale_is_the_models_own",
+    "probabilities would be nearly uniform: the model's logit scale was not read, so choose weights that hold it.",
+)
+CATEGORIES_DIFFER_IN_WORDS = Check(
+    "categories_differ_in_words",
+    "two categories say almost the same to the model; make their prompts more distinct, or join them.",
+    is_blocking=False,
+)
+# a softmax sharper than nothing: CLIP's own scale is near 100, that of small models above 10
+_LEAST_SCALE = 5.0
+_LARGEST_DEVIATION = 1e-3
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """Embeddings of images, per local authority, and of the study's categories."""
     categories, choice = house.study.categories, house.study.encoder
     acquisition = Acquisition(house)
-    checks = [EMBEDDINGS_HAVE_UNIT_LENGTH, EVERY_IMAGE_IS_EMBEDDED]
+    checks = [
+        EMBEDDINGS_HAVE_UNIT_LENGTH,
+        EVERY_IMAGE_IS_EMBEDDED,
+        EMBEDDINGS_BELONG_TO_THEIR_IMAGE,
+        HEADINGS_LOOK_DIFFERENT,
+    ]
+    encoder_stamp = _encoder_stamp(choice)
 
     @dg.asset(
         **declared(house, "image_embeddings", frozenset({"pytorch"})),
-        code_version=stamped(1, choice),
+        code_version=stamped(1, encoder_stamp),
         pool="torch",
-        check_specs=[check.spec("image_embeddings") for check in checks],
+        check_specs=check_specs("image_embeddings", checks),
     )
     def image_embeddings(
         context: dg.AssetExecutionContext,
         street_images: pd.DataFrame,
         encoder: dg.ResourceParam[LazyEncoder],
-    ) -> dg.MaterializeResult:
+    ) -> Any:
         """What CLIP sees in each image: 512 numbers of unit length, one model for the whole table.
 
-        Written in chunks: a stopped run resumes at its last one. Where pictures are not retained,
+        Images that look alike lie close together; a single number means nothing by itself. Written in chunks: a stopped run resumes at its last one. Where pictures are not retained,
         they are deleted once the table is in place. What it has of the same files is carried on.
         """
         slug = context.partition_key
         images = street_images[street_images["status"] == "ok"].reset_index(drop=True)
         with refusals_in_one_sentence():
             model = encoder.loaded
-            n_rows = _embed(house, slug, images, model, context.log.info)
+            done = _embed(house, slug, images, model, Progress(context.log.info, "images embedded", slug))
+            results = [*done.results, *(_judge(house, slug, images) if done.is_kept else [])]
+            yield from results
+            # unsound chunks are refused before the table is touched; what is wrong with the whole, after
+            if not done.is_kept:
+                refuse_where_not_met("image_embeddings", results)
             show_table(house.store, "image_embeddings")
             n_deleted = 0
-            if not acquisition.retains_images and n_rows == len(images):
+            if not acquisition.retains_images and done.n_rows == len(images):
                 kept = ImageStore(house.folder, slug)
                 with kept.alone():
                     n_deleted = kept.purge()
-            return _embedded(
-                house.store, slug, model, n_images=len(images), n_rows=n_rows, n_pictures_deleted=n_deleted
-            )
+            yield _embedded(house, slug, model, done, n_deleted)
+            refuse_where_not_met("image_embeddings", results, is_in_place=True)
 
     @table_asset(
         house,
         kinds=frozenset({"pytorch"}),
-        code_version=stamped(1, choice.model, choice.weights, categories.content_hash),
+        code_version=stamped(1, encoder_stamp, categories.content_hash),
         pool="torch",
+        checks=[WORDS_HAVE_UNIT_LENGTH, SCALE_IS_THE_MODELS_OWN, CATEGORIES_DIFFER_IN_WORDS],
     )
     def category_embeddings(encoder: dg.ResourceParam[LazyEncoder]) -> Made:
-        """Each of the study's categories in words: the averaged embedding of its prompts."""
+        """Each of the study's categories in words: the averaged embedding of its prompts.
+
+        An image is given to the category whose words it is most like. Change the prompts in the study
+        file, and this and all that follows is marked stale; no image is fetched or embedded again.
+        """
         model = encoder.loaded
         rows = [
             {
@@ -93,14 +142,55 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             }
             for position, category in enumerate(categories.category)
         ]
-        figures = {"category_set": f"{categories.name}@{categories.content_hash}", "encoder": model.identity}
-        return Made(pd.DataFrame(rows), {**figures, "logit_scale": model.logit_scale})
+        table = pd.DataFrame(rows)
+        deviation = classification.largest_norm_deviation(np.stack(list(table["embedding"])))
+        first, second, alike = soundness.closest_categories(table)
+        return Made(
+            table,
+            {
+                "n_prompts": sum(len(categories.phrases(category)) for category in categories.category),
+                "largest_similarity_of_two_categories": alike,
+                "logit_scale": model.logit_scale,
+                "category_set": f"{categories.name}@{categories.content_hash}",
+                "encoder": model.identity,
+            },
+            [
+                WORDS_HAVE_UNIT_LENGTH.result(deviation < _LARGEST_DEVIATION, largest_deviation=deviation),
+                SCALE_IS_THE_MODELS_OWN.result(model.logit_scale >= _LEAST_SCALE, logit_scale=model.logit_scale),
+                CATEGORIES_DIFFER_IN_WORDS.result(
+                    alike < 0.97, most_alike=f"{first} and {second}", similarity=alike
+                ),
+            ],
+        )
 
     return [image_embeddings, category_embeddings]
 
 
-def _embed(house: House, slug: str, images: pd.DataFrame, model: Encoder, say: Callable[[str], None]) -> int:
-    """Put the table of these images in place, new ones read in chunks; return its number of rows."""
+@dataclass(frozen=True)
+class Embedded:
+    """What became of a local authority's images: rows in place, how many were new, and the checks of each chunk."""
+
+    n_rows: int
+    n_new: int
+    results: list[dg.AssetCheckResult]
+
+    @property
+    def is_kept(self) -> bool:
+        """True if the table was put in place."""
+        return all(result.passed for result in self.results)
+
+
+def _encoder_stamp(choice: EncoderChoice) -> str:
+    """Name what decides embeddings: how many are read at a time, and on what machine, does not."""
+    weights = Path(choice.weights)
+    file = f"{weights.stat().st_size}/{weights.stat().st_mtime_ns}" if weights.is_file() else ""
+    return f"{choice.model}/{choice.weights}/{file}"
+
+
+def _embed(
+    house: House, slug: str, images: pd.DataFrame, model: Encoder, progress: Callable[[int, int], None]
+) -> Embedded:
+    """Put the table of these images in place, new ones read in chunks, unless a chunk is unsound."""
     choice, chunks = house.study.encoder, house.store.chunks("image_embeddings", slug)
     before, matrix = house.store.read_every_embedding(slug)
     known = _places(before, images.assign(encoder=model.identity))
@@ -109,16 +199,49 @@ def _embed(house: House, slug: str, images: pd.DataFrame, model: Encoder, say: C
     if is_known.any():
         rows = images[is_known]
         chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
-    done = int(is_known.sum())
+    done = n_before = int(is_known.sum())
+    results = _sound(house, images.iloc[:0], matrix[:0], model)
+    progress(done, len(images))
     for part in _chunks(images[~is_known], choice.chunk_size):
         fingerprint = _fingerprint(model.identity, part)
         if not chunks.holds(fingerprint):
             pictures = [house.folder / path for path in part["image_path"]]
-            chunks.write(fingerprint, _rows(part, model), embed_files(model, pictures, choice.batch_size))
+            made = embed_files(
+                model, pictures, choice.batch_size, lambda n, done=done: progress(done + n, len(images))
+            )
+            results = _sound(house, part, made, model)
+            if not all(result.passed for result in results):
+                return Embedded(0, 0, results)
+            chunks.write(fingerprint, _rows(part, model), made)
         done += len(part)
-        say(f"{slug}: {done:,} of {len(images):,} images embedded")
+        progress(done, len(images))
     _set_aside(house, slug, before, matrix, known[is_known])
-    return chunks.publish()
+    return Embedded(chunks.publish(), done - n_before, results)
+
+
+def _sound(
+    house: House, part: pd.DataFrame, embeddings: npt.NDArray[np.float32], model: Encoder
+) -> list[dg.AssetCheckResult]:
+    """Check a chunk before it is kept: its columns, and the length of its embeddings."""
+    rows = _rows(part, model).assign(embedding=list(embeddings))
+    faults, _ = find_faults(house.store, "image_embeddings", rows)
+    deviation = classification.largest_norm_deviation(embeddings)
+    return [
+        shape_result(faults, len(rows)),
+        EMBEDDINGS_HAVE_UNIT_LENGTH.result(deviation < _LARGEST_DEVIATION, largest_deviation=deviation),
+    ]
+
+
+def _judge(house: House, slug: str, images: pd.DataFrame) -> list[dg.AssetCheckResult]:
+    """Check the whole table against the images it is of."""
+    rows, matrix = house.store.read_embeddings(slug)
+    astray = soundness.astray_share(rows, images, ["lsoa_code", "sha256"])
+    alike = soundness.same_view_share(rows, matrix)
+    return [
+        EVERY_IMAGE_IS_EMBEDDED.result(len(rows) == len(images), n_images=len(images), n_embedded=len(rows)),
+        EMBEDDINGS_BELONG_TO_THEIR_IMAGE.result(astray == 0, wrong_share=astray),
+        HEADINGS_LOOK_DIFFERENT.result(alike < 0.05, same_view_share=alike),
+    ]
 
 
 def _places(before: pd.DataFrame, wanted: pd.DataFrame) -> npt.NDArray[np.int64]:
@@ -165,10 +288,17 @@ def _rows(images: pd.DataFrame, model: Encoder) -> pd.DataFrame:
     return images[["image_id", "lsoa_code", "heading_deg", "sha256"]].assign(encoder=model.identity)
 
 
-def embed_files(encoder: Encoder, paths: list[Path], batch_size: int) -> npt.NDArray[np.float32]:
+def embed_files(
+    encoder: Encoder, paths: list[Path], batch_size: int, progress: Callable[[int], None] | None = None
+) -> npt.NDArray[np.float32]:
     """Embed image files, holding one batch of pictures in memory; return shape (n_images, 512)."""
-    batches = [paths[start : start + batch_size] for start in range(0, len(paths), batch_size)]
-    return np.concatenate([encoder.embed_images([_picture(path) for path in batch]) for batch in batches])
+    embedded = []
+    for start in range(0, len(paths), batch_size):
+        batch = paths[start : start + batch_size]
+        embedded.append(encoder.embed_images([_picture(path) for path in batch]))
+        if progress is not None:
+            progress(start + len(batch))
+    return np.concatenate(embedded)
 
 
 def _picture(path: Path) -> Image.Image:
@@ -189,21 +319,17 @@ def _fingerprint(encoder: str, part: pd.DataFrame) -> str:
 
 
 def _embedded(
-    store: TableStore, slug: str, model: Encoder, *, n_images: int, n_rows: int, n_pictures_deleted: int
+    house: House, slug: str, model: Encoder, done: Embedded, n_pictures_deleted: int
 ) -> dg.MaterializeResult:
-    _, matrix = store.read_embeddings(slug)
-    deviation = classification.largest_norm_deviation(matrix)
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": n_rows,
+            "dagster/row_count": done.n_rows,
+            "n_embedded_now": done.n_new,
+            "n_carried_on": done.n_rows - done.n_new,
+            "n_pictures_deleted": n_pictures_deleted,
             "encoder": model.identity,
             "weights_sha256": model.weights_sha256,
-            "n_pictures_deleted": n_pictures_deleted,
-            "path": dg.MetadataValue.path(str(store.path("image_embeddings", slug))),
+            "path": dg.MetadataValue.path(str(house.store.path("image_embeddings", slug))),
         },
-        data_version=dg.DataVersion(store.content_hash("image_embeddings", slug)),
-        check_results=[
-            EMBEDDINGS_HAVE_UNIT_LENGTH.result(deviation < 1e-3, largest_deviation=deviation),
-            EVERY_IMAGE_IS_EMBEDDED.result(n_rows == n_images, n_images=n_images, n_embedded=n_rows),
-        ],
+        data_version=dg.DataVersion(house.store.content_hash("image_embeddings", slug)),
     )

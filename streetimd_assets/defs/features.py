@@ -5,15 +5,19 @@ import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
-from streetimd_assets.science import features
+from streetimd_assets.science import features, soundness
 
-ONE_ROW_PER_LSOA = Check("one_row_per_lsoa", "Materialise lsoa_boundaries and all that follows again.")
+ONE_ROW_PER_LSOA = Check("one_row_per_lsoa", "materialise lsoa_boundaries and all that follows again.")
 MISSING_IS_NULL_NOT_ZERO = Check(
-    "missing_is_null_not_zero", "An embedding of zeros stands where there is no image: do not use it, tell us."
+    "missing_is_null_not_zero", "an embedding of zeros stands where there is no image; materialise this again, and tell us."
+)
+EVERY_IMAGE_IS_COUNTED_ONCE = Check(
+    "every_image_is_counted_once",
+    "counts differ from the images classified in an LSOA; materialise category_probabilities and this again.",
 )
 MOST_LSOAS_HAVE_IMAGES = Check(
     "most_lsoas_have_images",
-    "Many LSOAs have no image and stay NULL: look at imagery_plan, sample more densely or widen the dates.",
+    "many LSOAs have no image and stay NULL: look at imagery_plan, sample more densely or widen the dates.",
     is_blocking=False,
 )
 
@@ -27,7 +31,12 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         house,
         code_version=stamped(1, least),
         deps=["image_embeddings"],
-        checks=[ONE_ROW_PER_LSOA, MISSING_IS_NULL_NOT_ZERO, MOST_LSOAS_HAVE_IMAGES],
+        checks=[
+            ONE_ROW_PER_LSOA,
+            MISSING_IS_NULL_NOT_ZERO,
+            EVERY_IMAGE_IS_COUNTED_ONCE,
+            MOST_LSOAS_HAVE_IMAGES,
+        ],
     )
     def lsoa_features(
         context: dg.AssetExecutionContext,
@@ -37,7 +46,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         category_probabilities: pd.DataFrame,
         category_embeddings: pd.DataFrame,
     ) -> Made:
-        """Counts, category shares and pooled embeddings of each LSOA; NULL where there is no image."""
+        """Counts, category shares and pooled embeddings of each LSOA; NULL where there is no image.
+
+        All later statistics start from here and from deprivation_indices. A share of few images is
+        unsure: see n_images_kept beside it. The maximum over images grows with their number.
+        """
         images, embeddings = house.store.read_embeddings(context.partition_key)
         place = pd.Series(range(len(images)), index=images["image_id"])
         summary = features.summarise_lsoas(
@@ -55,6 +68,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             encoder=str(category_embeddings["encoder"].iloc[0]),
         )
         with_images = int((summary["n_images_kept"] > 0).sum())
+        n_miscounted = soundness.miscounted_lsoas(summary, category_probabilities, categories.names)
         zeros = features.zero_embeddings(summary)
         is_whole = sorted(summary["lsoa_code"]) == sorted(lsoa_boundaries["lsoa_code"])
         return Made(
@@ -66,6 +80,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             },
             [
                 ONE_ROW_PER_LSOA.result(is_whole, n_lsoas=len(summary)),
+                EVERY_IMAGE_IS_COUNTED_ONCE.result(n_miscounted == 0, n_miscounted_lsoas=n_miscounted),
                 MISSING_IS_NULL_NOT_ZERO.result(not zeros, columns_with_zeros=zeros),
                 MOST_LSOAS_HAVE_IMAGES.result(
                     with_images >= 0.8 * len(summary), n_lsoas=len(summary), n_with_images=with_images

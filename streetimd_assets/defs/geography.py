@@ -9,7 +9,7 @@ import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
-from streetimd_assets.science import geography, sampling
+from streetimd_assets.science import geography, sampling, soundness
 from streetimd_assets.sources import boundaries, deprivation, roads
 from streetimd_assets.sources.downloads import Download
 from streetimd_assets.study import LocalAuthority
@@ -19,15 +19,24 @@ from streetimd_assets.synthetic import roads as synthetic_roads
 
 NO_LSOA_IS_MISSING = Check(
     "no_lsoa_is_missing",
-    "The boundaries or the look-up are a part of the local authority: name the whole if that is not meant.",
+    "the boundaries or the look-up are a part of the local authority; name the whole if that is not meant.",
     is_blocking=False,
 )
+OUTLINES_DO_NOT_OVERLAP = Check(
+    "outlines_do_not_overlap",
+    "a picture would stand in two LSOAs: name boundaries (geography.boundaries) of one census, one outline per LSOA.",
+)
 EVERY_LSOA_IS_RANKED = Check(
-    "every_lsoa_is_ranked", "Choose the deprivation index that belongs to the boundaries' year."
+    "every_lsoa_is_ranked", "choose the deprivation index that belongs to the boundaries' year."
+)
+RANK_1_IS_THE_MOST_DEPRIVED = Check(
+    "rank_1_is_the_most_deprived",
+    "ranks run the other way than scores, and every sign after them would too: give the index's own file as it is "
+    "published (deprivation.url).",
 )
 MOST_LSOAS_HAVE_ROADS = Check(
     "most_lsoas_have_roads",
-    "Look at the LSOAs listed: without roads they get no sample points and no features.",
+    "look at the LSOAs listed: without roads they get no sample points and no features.",
     is_blocking=False,
 )
 
@@ -42,12 +51,13 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         code_version=stamped(2, place.source, place.boundaries, place.lookup, *which),
-        checks=[NO_LSOA_IS_MISSING],
+        checks=[NO_LSOA_IS_MISSING, OUTLINES_DO_NOT_OVERLAP],
     )
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
         """Outlines of the neighbourhoods (LSOAs) of the local authority, in British National Grid.
 
-        LSOAs hold about 1,700 people each; they are what every later table describes.
+        LSOAs hold about 1,700 people each, and are what every later table describes. They are those of
+        the census that the deprivation index is on: codes of 2011 and 2021 are never mixed.
         """
         authority = house.authority(context)
         if is_synthetic:
@@ -58,10 +68,18 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         lsoas = lsoas.assign(area_m2=lsoas.area)
         # how many there were in 2011 is not known here
         n_expected = authority.n_lsoas if is_synthetic or house.study.census == 2021 else len(lsoas)
+        overlap = soundness.overlap_share(lsoas)
         return Made(
             geography.as_table(lsoas),
-            {"area_km2": float(lsoas["area_m2"].sum() / 1e6), **origin},
-            [NO_LSOA_IS_MISSING.result(len(lsoas) == n_expected, n_lsoas=len(lsoas), n_expected=n_expected)],
+            {
+                "area_km2": float(lsoas["area_m2"].sum() / 1e6),
+                "median_area_km2": float(lsoas["area_m2"].median() / 1e6),
+                **origin,
+            },
+            [
+                NO_LSOA_IS_MISSING.result(len(lsoas) == n_expected, n_lsoas=len(lsoas), n_expected=n_expected),
+                OUTLINES_DO_NOT_OVERLAP.result(overlap < 0.01, overlap_share=overlap),
+            ],
         )
 
     @table_asset(
@@ -72,7 +90,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         checks=[MOST_LSOAS_HAVE_ROADS],
     )
     def road_segments(lsoa_boundaries: pd.DataFrame) -> Made:
-        """Streets from OpenStreetMap that touch the local authority, two-way streets once."""
+        """Streets from OpenStreetMap that touch the local authority, two-way streets once.
+
+        Sample points are laid along them. Motorways and, unless the study says otherwise, tunnels and
+        private roads are left out; a street that nobody has drawn in OpenStreetMap is not here.
+        """
         lsoas = geography.as_geodataframe(lsoa_boundaries)
         if is_synthetic:
             edges, origin = synthetic_roads.build_road_edges(synthetic_geography.build_lsoas()), dict[str, str]()
@@ -87,9 +109,17 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             [MOST_LSOAS_HAVE_ROADS.result(len(without) <= 0.05 * len(lsoas), lsoas_without_roads=without)],
         )
 
-    @table_asset(house, code_version=stamped(2, *which), checks=[EVERY_LSOA_IS_RANKED])
+    @table_asset(
+        house,
+        code_version=stamped(2, *which),
+        checks=[EVERY_LSOA_IS_RANKED, RANK_1_IS_THE_MOST_DEPRIVED],
+    )
     def deprivation_indices(context: dg.AssetExecutionContext, lsoa_boundaries: pd.DataFrame) -> Made:
-        """The Index of Multiple Deprivation and its seven domains; rank 1 is the most deprived."""
+        """The Index of Multiple Deprivation and its seven domains, for each LSOA.
+
+        What the images are compared with. Rank 1 is the most deprived of the country, so whatever grows
+        with deprivation goes down with rank. It describes places, not the people in them.
+        """
         authority, codes = house.authority(context), list(lsoa_boundaries["lsoa_code"])
         if chosen.index == "synthetic":
             national = synthetic_deprivation.build_deprivation(synthetic_geography.build_lsoas())
@@ -98,6 +128,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             index = _index(house)
             ranked = deprivation.select_deprivation(index.table, codes, authority, chosen.index)
             origin = _origin("index", index.provenance)
+        agreement = soundness.rank_against_score(ranked)
         return Made(
             ranked,
             {
@@ -105,7 +136,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 "share_in_most_deprived_tenth": float((ranked["imd_decile"] == 1).mean()),
                 **origin,
             },
-            [EVERY_LSOA_IS_RANKED.result(set(ranked["lsoa_code"]) == set(codes), n_lsoas=len(codes))],
+            [
+                EVERY_LSOA_IS_RANKED.result(set(ranked["lsoa_code"]) == set(codes), n_lsoas=len(codes)),
+                # under three LSOAs nothing can be said
+                RANK_1_IS_THE_MOST_DEPRIVED.result(not agreement > -0.9, correlation_of_score_and_rank=agreement),
+            ],
         )
 
     return [lsoa_boundaries, road_segments, deprivation_indices]

@@ -9,19 +9,13 @@ import pandas as pd
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.pages import declared_page, page_result
+from streetimd_assets.defs.progress import Progress
 from streetimd_assets.defs.resources import LazyEncoder
-from streetimd_assets.defs.table_asset import (
-    OWNER,
-    Check,
-    Made,
-    refusals_in_one_sentence,
-    stamped,
-    table_asset,
-)
+from streetimd_assets.defs.table_asset import Check, Made, refusals_in_one_sentence, stamped, table_asset
 from streetimd_assets.plots.imagery import attribution_page, imagery_map_page
 from streetimd_assets.schemas import PANORAMA_STATUSES
-from streetimd_assets.science import geography, sampling
+from streetimd_assets.science import geography, sampling, soundness
 from streetimd_assets.science import panoramas as panorama_science
 from streetimd_assets.sources.imagery.collecting import ask_panoramas, collect_images, images_of
 from streetimd_assets.store.images import ImageStore
@@ -29,21 +23,42 @@ from streetimd_assets.study.imagery import Imagery
 
 HALF_THE_POINTS_HAVE_IMAGERY = Check(
     "half_the_points_have_imagery",
-    "Fewer than half the points have a usable panorama: look at the statuses before trusting features.",
+    "fewer than half the points have a usable panorama; look at the statuses, then widen imagery.max_distance_m "
+    "or the dates, or choose another source, before trusting features.",
     is_blocking=False,
 )
 PANORAMAS_STAND_IN_THEIR_LSOA = Check(
     "panoramas_stand_in_their_lsoa",
-    "Positions and LSOAs disagree: materialise lsoa_boundaries and panoramas again.",
+    "positions and LSOAs disagree; materialise lsoa_boundaries, sample_points and panoramas again.",
 )
 ALL_HEADINGS_PER_PANORAMA = Check(
     "all_headings_per_panorama",
-    "Some panoramas miss a heading: materialise street_images again, which asks only for what is missing.",
+    "some panoramas miss a heading; materialise street_images again, which asks only for what is missing.",
     is_blocking=False,
 )
 IMAGE_FILES_DIFFER = Check(
     "image_files_differ",
-    "One file came back for different headings of a panorama: the provider ignores the heading; purge, tell us.",
+    "one file came back for different headings of a panorama, so the provider ignores the heading; delete the "
+    "pictures with `streetimd purge` and tell us.",
+)
+FEW_REQUESTS_FAILED = Check(
+    "few_requests_failed",
+    "some pictures could not be had; materialise street_images again, which asks only for those.",
+    is_blocking=False,
+)
+IMAGES_STAND_WHERE_THEIR_PANORAMA_DOES = Check(
+    "images_stand_where_their_panorama_does",
+    "rows of images and panoramas were mixed up; materialise panoramas and street_images again, and tell us.",
+)
+PLANNED_IMAGES_ADD_UP = Check(
+    "planned_images_add_up",
+    "images held and to be fetched are not those planned; materialise panoramas and imagery_plan again.",
+)
+MOST_LSOAS_HAVE_IMAGERY = Check(
+    "most_lsoas_have_imagery",
+    "LSOAs without a panorama stay without features; sample more densely, allow older pictures or choose another "
+    "source before buying.",
+    is_blocking=False,
 )
 
 
@@ -72,7 +87,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> Made:
         """What the image source has near each point: free to ask, before any image is fetched.
 
-        A panorama belongs to the LSOA it stands in itself. One that is missing, too far, already
+        It decides which places are seen, and when. A panorama belongs to the LSOA it stands in itself. One that is missing, too far, already
         used or outside the local authority is a row with that status.
         """
         slug = context.partition_key
@@ -81,7 +96,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             acquisition.source(slug),
             sample_points,
             web=acquisition.web,
-            progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} requests for panoramas"),
+            progress=Progress(context.log.info, "requests for panoramas answered", slug),
         )
         before = house.store.read_before("panoramas", slug)
         found = panorama_science.locate_panoramas(
@@ -100,6 +115,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             found,
             {
                 **{f"n_{status}": int(counts.get(status, 0)) for status in PANORAMA_STATUSES},
+                "usable_share": share,
                 **changes,
             },
             [
@@ -110,7 +126,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @table_asset(house, code_version="2")
+    @table_asset(
+        house, code_version=stamped(3, stamp), checks=[PLANNED_IMAGES_ADD_UP, MOST_LSOAS_HAVE_IMAGERY]
+    )
     def imagery_plan(
         context: dg.AssetExecutionContext,
         sample_points: pd.DataFrame,
@@ -118,7 +136,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         road_segments: pd.DataFrame,
         lsoa_boundaries: pd.DataFrame,
     ) -> Made:
-        """Coverage and cost per LSOA before an image is fetched: panoramas, their age, what they would cost."""
+        """Coverage and cost per LSOA before an image is fetched: panoramas, their age, what they would cost.
+
+        Look here, or at imagery_map, before materialising street_images. The cost is by the provider's
+        list prices and what this month has had of them; the provider's own bill decides.
+        """
         slug = context.partition_key
         lsoas = geography.as_geodataframe(lsoa_boundaries)
         planned = images_of(panoramas, acquisition.source(slug), acquisition.held_and_read(slug), acquisition.view)
@@ -132,14 +154,39 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             cost_usd=acquisition.cost_usd(planned.n_to_buy),
             today=datetime.now(UTC).date(),
         )
-        return Made(plan, {"plan": plan_line(plan, acquisition), "prices": acquisition.price_line})
+        n_planned = plan["n_images_held"] + plan["n_images_to_fetch"]
+        n_bare = int((plan["n_panoramas"] == 0).sum())
+        return Made(
+            plan,
+            {
+                "n_panoramas": int(plan["n_panoramas"].sum()),
+                "n_images_to_fetch": int(plan["n_images_to_fetch"].sum()),
+                "cost_usd": float(plan["cost_usd"].sum()),
+                "median_age_years": float(plan["median_age_years"].median()),
+                "plan": plan_line(plan, acquisition),
+                "prices": acquisition.price_line,
+            },
+            [
+                PLANNED_IMAGES_ADD_UP.result(
+                    bool((n_planned == plan["n_images_planned"]).all()), n_planned=int(n_planned.sum())
+                ),
+                MOST_LSOAS_HAVE_IMAGERY.result(
+                    n_bare <= 0.1 * len(plan), n_lsoas=len(plan), n_without_panoramas=n_bare
+                ),
+            ],
+        )
 
     @table_asset(
         house,
         code_version=stamp,
         pool="imagery",
         deps=told,
-        checks=[ALL_HEADINGS_PER_PANORAMA, IMAGE_FILES_DIFFER],
+        checks=[
+            ALL_HEADINGS_PER_PANORAMA,
+            IMAGE_FILES_DIFFER,
+            FEW_REQUESTS_FAILED,
+            IMAGES_STAND_WHERE_THEIR_PANORAMA_DOES,
+        ],
     )
     def street_images(
         context: dg.AssetExecutionContext,
@@ -149,8 +196,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> Made:
         """Images of each panorama in the study's headings, each checked before it counts.
 
-        A flat photograph gives the one it is. An image recorded as held is not asked for again, also
-        after a run was stopped.
+        The only asset that may cost money. A flat photograph gives the one it is. An image recorded as
+        held is not asked for, or paid for, again, also after a run was stopped.
         """
         slug = context.partition_key
         kept, source = ImageStore(house.folder, slug), acquisition.source(slug)
@@ -171,19 +218,21 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 record=kept.record,
                 purse=acquisition.purse(context.run.run_id),
                 n_at_once=choice.max_connections,
-                progress=lambda done, total: context.log.info(f"{slug}: {done:,} of {total:,} images"),
+                progress=Progress(context.log.info, "images held", slug),
             )
         images["viewer_url"] = acquisition.viewers(images)
         good = images[images["status"] == "ok"]
         complete = panorama_science.complete_share(images)
         repeated = panorama_science.repeated_files(images)
+        n_failed = int((images["status"] == "failed").sum())
+        astray = _astray_share(images, panoramas)
         return Made(
             images,
             {
                 "n_images": len(good),
                 "n_held_before": n_held_before,
                 "n_invalid": int((images["status"] == "invalid_image").sum()),
-                "n_failed": int((images["status"] == "failed").sum()),
+                "n_failed": n_failed,
                 "n_files_in_several_panoramas": panorama_science.files_in_several_panoramas(images),
                 "median_captured_on": _median_date(good["captured_on"]),
                 **spending(acquisition),
@@ -191,6 +240,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             [
                 ALL_HEADINGS_PER_PANORAMA.result(complete >= 0.95, complete_share=complete),
                 IMAGE_FILES_DIFFER.result(repeated == 0, n_repeated_files=repeated),
+                FEW_REQUESTS_FAILED.result(n_failed <= 0.01 * len(images), n_failed=n_failed, n_images=len(images)),
+                IMAGES_STAND_WHERE_THEIR_PANORAMA_DOES.result(astray == 0, wrong_lsoa_share=astray),
             ],
         )
 
@@ -198,15 +249,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
 
 def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
-    declared: dict[str, Any] = {
-        "group_name": "imagery",
-        "owners": [OWNER],
-        "kinds": {"html"},
-        "partitions_def": house.partitions,
-        "code_version": "1",
-    }
+    declared = declared_page(house, "imagery", is_partitioned=True)
 
-    @dg.asset(**declared)
+    @dg.asset(**declared, code_version=stamped(2, house.study.heading))
     def imagery_map(
         context: dg.AssetExecutionContext,
         imagery_plan: pd.DataFrame,
@@ -214,7 +259,11 @@ def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
         sample_points: pd.DataFrame,
         panoramas: pd.DataFrame,
     ) -> dg.MaterializeResult:
-        """The plan as a map: where there is imagery, how old it is and what it would cost."""
+        """The plan as a map: where there is imagery, how old it is and what it would cost.
+
+        A page to look at before buying: open the link "page" of a materialisation. It holds no picture
+        of a provider, so it may stand beside a map.
+        """
         authority = house.authority(context)
         with refusals_in_one_sentence():
             page = imagery_map_page(
@@ -226,12 +275,23 @@ def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
                 heading=f"{house.study.heading}: {authority.name}",
                 prices_note=acquisition.price_line,
             )
-            line = plan_line(imagery_plan, acquisition)
-            return page_result(house, "imagery_map", page, authority.slug, plan=line)
+            return page_result(
+                house,
+                "imagery_map",
+                page,
+                authority.slug,
+                plan=plan_line(imagery_plan, acquisition),
+                n_panoramas=int(imagery_plan["n_panoramas"].sum()),
+                n_lsoas_without_imagery=int((imagery_plan["n_panoramas"] == 0).sum()),
+            )
 
-    @dg.asset(**declared)
+    @dg.asset(**declared, code_version=stamped(2, house.study.heading))
     def attribution_sheet(context: dg.AssetExecutionContext, street_images: pd.DataFrame) -> dg.MaterializeResult:
-        """Whose pictures these are, under which licence, and what the provider asks of those who use them."""
+        """Whose pictures these are, under which licence, and what the provider asks of those who use them.
+
+        A page to keep with whatever is published: open the link "page" of a materialisation. Credits are
+        as the provider gave them.
+        """
         authority = house.authority(context)
         with refusals_in_one_sentence():
             page = attribution_page(
@@ -239,10 +299,23 @@ def _pages(house: House, acquisition: Acquisition) -> list[dg.AssetsDefinition]:
                 heading=f"{house.study.heading}: {authority.name}",
                 terms=acquisition.terms,
             )
-            n_credits = street_images["credit"].nunique()
-            return page_result(house, "attribution_sheet", page, authority.slug, n_credits=n_credits)
+            return page_result(
+                house,
+                "attribution_sheet",
+                page,
+                authority.slug,
+                n_credits=int(street_images["credit"].nunique()),
+                n_licences=int(street_images["licence"].nunique()),
+            )
 
     return [imagery_map, attribution_sheet]
+
+
+def _astray_share(images: pd.DataFrame, panoramas: pd.DataFrame) -> float:
+    """Share of images in another LSOA than the usable panorama they were taken from."""
+    of = panoramas[panoramas["status"] == "ok"].drop_duplicates("panorama_id")
+    named = images[["panorama_id", "lsoa_code"]].rename(columns={"panorama_id": "image_id"})
+    return soundness.astray_share(named, of.rename(columns={"panorama_id": "image_id"}), ["lsoa_code"])
 
 
 def _was_made_by(context: dg.AssetExecutionContext, code_version: str) -> bool:

@@ -6,8 +6,14 @@ import pandas as pd
 from streetimd_assets.defs.correlation import WAIST
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
-from streetimd_assets.defs.table_asset import Made, stamped, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.science import importance
+
+LEADING_FEATURE_STANDS_OUT = Check(
+    "leading_feature_stands_out",
+    "shuffling the leading feature costs the model little more than chance; do not read the order of features.",
+    is_blocking=False,
+)
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
@@ -15,14 +21,21 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     how, target = house.study.modelling, house.study.deprivation.target
 
     @table_asset(
-        house, deps=everywhere(*WAIST), code_version=stamped(1, target, how), kinds=frozenset({"scikitlearn"})
+        house,
+        deps=everywhere(*WAIST),
+        code_version=stamped(
+            1,
+            *(target, how.statistic, how.n_folds, how.n_permutations, how.n_trees, how.min_images_per_lsoa, how.seed),
+        ),
+        kinds=frozenset({"scikitlearn"}),
+        checks=[LEADING_FEATURE_STANDS_OUT],
     )
     def feature_importances(
         context: dg.AssetExecutionContext, config: Coverage, model_scores: pd.DataFrame
     ) -> Made:
         """Features ranked by what a model loses without them (permutation, on LSOAs it never saw) and by Gini.
 
-        Gini importance favours features with many values and says nothing of LSOAs held out.
+        They say what to look at in the pictures, not what causes deprivation. Gini importance favours features with many values and says nothing of LSOAs held out.
         Correlated dimensions share their importance, so a low rank does not mean no relation.
         """
         waist = read_waist(house, config.local_authorities)
@@ -40,7 +53,13 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             progress=context.log.info,
         )
         first = table[(table["method"] == "permutation") & (table["position"] == 1)].iloc[0]
-        leading = {"leading_feature": str(first["feature"]), "its_loss_of_r2": float(first["importance"])}
-        return Made(table, {**leading, **waist.figures})
+        loss, spread = float(first["importance"]), float(first["importance_sd"])
+        figures = {
+            "loss_of_r2_without_the_leading_feature": loss,
+            "n_features_that_matter": int((table["importance"] > 2 * table["importance_sd"]).sum()),
+            "leading_feature": str(first["feature"]),
+        }
+        checks = [LEADING_FEATURE_STANDS_OUT.result(loss > 2 * spread, loss_of_r2=loss, standard_deviation=spread)]
+        return Made(table, {**figures, **waist.figures}, checks)
 
     return [feature_importances]

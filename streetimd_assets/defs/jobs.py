@@ -1,23 +1,12 @@
 """Jobs named for what they do, and the schedules that can run them; all schedules are off at first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.schemas import TABLES
 
-STUDY_WIDE = (
-    "imd_correlations",
-    "noise_correlations",
-    "embedding_components",
-    "model_scores",
-    "lsoa_predictions",
-    "fitted_models",
-    "feature_importances",
-    "study_report",
-)
 BEFORE_BUYING = (
     "lsoa_boundaries",
     "road_segments",
@@ -27,41 +16,60 @@ BEFORE_BUYING = (
     "imagery_plan",
     "imagery_map",
 )
+# of the whole study, and needed by each local authority
+WORDS = ("category_embeddings", "prompt_variants")
+FOR_RATERS = ("label_candidates", "labelling_page")
 AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 
+_ONE_OR_MANY = (
+    "\n\n**One** local authority: press *Materialize all*, tick it in the list of partitions, press *Launch*. "
+    "**Ten, or all**: tick them in the same list, or press *All* above it; each gets a run of its own, a few at a "
+    "time, and one that fails stops no other. Later, *Failed and missing* picks what is left. Images held already "
+    "are not fetched again."
+)
+_SAID = {
+    "plan_imagery": (
+        "Coverage and cost of local authorities, before an image is fetched: free. Read imagery_map afterwards."
+        f"{_ONE_OR_MANY}"
+    ),
+    "collect": (
+        "Local authorities from roads to features: the job that fetches images, and the only one that may cost "
+        f"money.{_ONE_OR_MANY}"
+    ),
+    "label": (
+        "Pages on which people label images of local authorities, after collect; about 20 MB each. Their CSV files "
+        f"are read by analyse.{_ONE_OR_MANY}"
+    ),
+    "analyse": (
+        "Labels, correlation, models, importance and the study's report, over every local authority that has "
+        "features: press *Materialize all*, nothing need be chosen. To leave some out, name the others as "
+        "local_authorities in the configuration of each asset."
+    ),
+    "report_local_authority": f"Scores and report of local authorities, after analyse.{_ONE_OR_MANY}",
+}
 
-def collected(house: House) -> list[str]:
-    """Assets of job ``collect``: all that is made per local authority before the models."""
-    tables = [name for name, table in TABLES.items() if table.is_partitioned and name not in AFTER_MODELS]
-    if not house.study.has_painted_images:
-        tables = [name for name in tables if TABLES[name].group != "truth"]
-    return [*tables, "imagery_map", "attribution_sheet", "category_embeddings", "classification_report"]
 
-
-def jobs(house: House) -> list[Any]:
-    """Plan and collect per local authority, analyse the whole study, report per local authority."""
+def jobs(assets: Iterable[dg.AssetsDefinition]) -> list[Any]:
+    """Plan, collect and label per local authority, analyse the whole study, report per local authority."""
+    selections = _selections(assets)
     return [
-        dg.define_asset_job(
-            "plan_imagery",
-            selection=list(BEFORE_BUYING),
-            description="One local authority's coverage and cost, before an image is fetched: costs nothing.",
-        ),
-        dg.define_asset_job(
-            "collect",
-            selection=collected(house),
-            description="One local authority from roads to features: choose it as the partition.",
-        ),
-        dg.define_asset_job(
-            "analyse",
-            selection=list(STUDY_WIDE),
-            description="Correlation, models, importance and report over every local authority that has features.",
-        ),
-        dg.define_asset_job(
-            "report_local_authority",
-            selection=list(AFTER_MODELS),
-            description="One local authority's scores and report, after analyse.",
-        ),
+        dg.define_asset_job(name, selection=selections[name], description=said)
+        for name, said in _SAID.items()
+        if selections[name]
     ]
+
+
+def _selections(assets: Iterable[dg.AssetsDefinition]) -> dict[str, list[str]]:
+    """Divide all assets among the jobs, so that none is forgotten."""
+    covers = {spec.key.to_user_string(): spec.partitions_def is not None for made in assets for spec in made.specs}
+    apart = {*FOR_RATERS, *AFTER_MODELS}
+    return {
+        "plan_imagery": list(BEFORE_BUYING),
+        "collect": [name for name, is_per_la in covers.items() if (is_per_la or name in WORDS) and name not in apart],
+        "label": [name for name in covers if name in FOR_RATERS],
+        "analyse": [name for name, is_per_la in covers.items() if not is_per_la and name not in WORDS],
+        "report_local_authority": list(AFTER_MODELS),
+    }
 
 
 def schedules(house: House) -> list[dg.ScheduleDefinition]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
@@ -9,18 +10,22 @@ from streetimd_assets.settings import Settings
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.study import load_study
 
+# how a JPEG begins in base64, which is how pictures stand in pages
+_PICTURE = b"/9j/4AAQSkZJRg"
+
 
 @dataclass(frozen=True)
 class Pictures:
-    """How many pictures there are, and a sentence about them."""
+    """How many pictures and pages that show them there are, and a sentence about them."""
 
     n_pictures: int
+    n_pages: int
     said: str
 
     @property
     def is_empty(self) -> bool:
         """True if there is nothing to delete."""
-        return self.n_pictures == 0
+        return not (self.n_pictures or self.n_pages)
 
 
 def find_pictures(settings: Settings, local_authorities: Iterable[str] | None) -> Pictures:
@@ -30,14 +35,17 @@ def find_pictures(settings: Settings, local_authorities: Iterable[str] | None) -
     kept = [ImageStore(house.folder, slug).files() for slug in slugs]
     n_pictures, n_bytes = sum(n for n, _ in kept), sum(size for _, size in kept)
     n_unread = sum(_count_unread(house, slug) for slug in slugs)
-    if not n_pictures:
-        return Pictures(0, f"{house.study.name} keeps no picture there: nothing to delete")
+    n_pages = len(_pages(house, slugs))
+    if not n_pictures and not n_pages:
+        return Pictures(0, 0, f"{house.study.name} keeps no picture there: nothing to delete")
     size = f"{n_bytes / 2**20:,.0f} MiB"
     return Pictures(
         n_pictures,
+        n_pages,
         f"{house.study.name} keeps {n_pictures:,} pictures ({size}) in {house.folder / 'images'}. "
         f"{_unread(house, n_unread)}"
-        "Their contact sheets will be deleted too; tables, embeddings and the record of what was bought stay. "
+        f"{n_pages:,} pages that show them, some beside pictures of other local authorities, will be deleted too; "
+        "tables, embeddings, people's labels and the record of what was bought stay. "
         "Small previews shown in the Dagster UI are part of its own records and stay there",
     )
 
@@ -45,15 +53,27 @@ def find_pictures(settings: Settings, local_authorities: Iterable[str] | None) -
 def purge_pictures(settings: Settings, local_authorities: Iterable[str] | None) -> str:
     """Delete the pictures of some local authorities, all if None; say what was done."""
     house = House(load_study(settings.study), settings)
-    n_pictures = n_pages = 0
-    for slug in _slugs(house, local_authorities):
+    slugs, n_pictures = _slugs(house, local_authorities), 0
+    for slug in slugs:
         kept = ImageStore(house.folder, slug)
         with kept.alone():
             n_pictures += kept.purge()
-        page = house.page("classification_report", slug)
-        n_pages += page.exists()
+    pages = _pages(house, slugs)
+    for page in pages:
         page.unlink(missing_ok=True)
-    return f"deleted {n_pictures:,} pictures and {n_pages} contact sheets"
+    return f"deleted {n_pictures:,} pictures and {len(pages):,} pages that showed them"
+
+
+def _pages(house: House, slugs: list[str]) -> list[Path]:
+    """Return the pages of these local authorities, and of the whole study, in which pictures stand.
+
+    Contact sheets, labelling pages, searches, examples, and reports that show some of them; a page whose
+    pictures were not kept has gaps and links, and stays.
+    """
+    folder = house.folder / "pages"
+    local = [path for slug in slugs for path in folder.glob(f"*/{slug}.html")]
+    study_wide = [*folder.glob("*.html"), *folder.glob("search/*.html")]
+    return [path for path in dict.fromkeys([*local, *study_wide]) if _PICTURE in path.read_bytes()]
 
 
 def _count_unread(house: House, slug: str) -> int:

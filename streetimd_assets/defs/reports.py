@@ -1,18 +1,21 @@
 """Pages to read and to send to a colleague: one for the study, one for each local authority."""
 
-import platform
-from importlib.metadata import version
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs import provenance
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.study_wide import Coverage, everywhere
-from streetimd_assets.defs.table_asset import OWNER, refusals_in_one_sentence
+from streetimd_assets.defs.table_asset import refusals_in_one_sentence, stamped
 from streetimd_assets.plots import report
 from streetimd_assets.schemas import EMBEDDING
-from streetimd_assets.science import geography
+from streetimd_assets.science import correlation, features, geography
+from streetimd_assets.store.images import read_image_file
 
 STUDY_WIDE = (
     "category_embeddings",
@@ -22,6 +25,11 @@ STUDY_WIDE = (
     "model_scores",
     "lsoa_predictions",
     "feature_importances",
+    "example_images",
+    "label_agreement",
+    "label_figures",
+    "label_confusions",
+    "reliability_bins",
 )
 PER_AUTHORITY = (
     "lsoa_boundaries",
@@ -29,91 +37,159 @@ PER_AUTHORITY = (
     "deprivation_indices",
     "panoramas",
     "street_images",
-    "imagery_plan",
+    "category_probabilities",
+    "prompt_sensitivities",
 )
-_PACKAGES = ("streetimd", "dagster", "duckdb", "open_clip_torch", "torch", "scikit-learn", "lightgbm")
+# of the large tables, what is drawn of them
+_DRAWN = {
+    "category_probabilities": ["category", "probability", "margin"],
+    "panoramas": ["lsoa_code", "status", "captured_on"],
+    "street_images": ["status", "source", "licence", "credit", "captured_on"],
+}
+# assets with a page for each local authority, and what its report calls them
+_LOCAL_PAGES = {
+    "classification_report": "the images, and how they were classified",
+    "imagery_map": "where there is imagery",
+    "attribution_sheet": "whose pictures these are",
+}
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
     """The study's report and those of its local authorities."""
-    titles = house.study.categories.titles
+    # both pages list every setting that decides a result
+    stamp = stamped(2, house.study.heading, house.study.categories.titles, provenance.settings(house.study))
+    acquisition, titles = Acquisition(house), house.study.categories.titles
 
     @dg.asset(
-        group_name="importance",
-        owners=[OWNER],
-        kinds={"html"},
-        code_version="1",
-        deps=[*STUDY_WIDE, *everywhere(*PER_AUTHORITY)],
+        **declared_page(house, "importance", is_partitioned=False),
+        code_version=stamp,
+        deps=[*STUDY_WIDE, "example_sheet", *everywhere(*PER_AUTHORITY)],
     )
-    def study_report(config: Coverage) -> dg.MaterializeResult:
-        """The study in one HTML page: coverage, categories, correlation, models, importance, limits."""
+    def study_report(context: dg.AssetExecutionContext, config: Coverage) -> dg.MaterializeResult:
+        """The study in one HTML page that opens anywhere, offline: what was found, and how far to trust it.
+
+        Coverage and capture dates, categories, quality of the classification, linked maps, correlation
+        beside noise, models with intervals, importance with example images, limits, provenance, credits.
+        It links to the pages of local authorities that are there when it is made.
+        """
         with refusals_in_one_sentence():
             slugs = house.covered(config.local_authorities)
-            tables = {name: house.store.read(name) for name in STUDY_WIDE if house.store.holds(name)}
-            for name in PER_AUTHORITY:
-                tables[name] = house.store.read_study_wide(name, slugs, _light_columns(house, name))
+            tables = _study_tables(house, slugs)
+            shows_pictures = acquisition.may_stand_beside_maps and acquisition.retains_images
             page = report.study_report_page(
-                tables, heading=house.study.heading, provenance=provenance(house, slugs), titles=titles
+                tables,
+                geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", slugs)),
+                heading=house.study.heading,
+                made=provenance.gather(house, context.instance, slugs, tables),
+                titles=titles,
+                authority_pages=_authority_pages(house, slugs),
+                read_image=(lambda path: read_image_file(house.folder, path)) if shows_pictures else None,
+                example_page="example_sheet.html" if house.page("example_sheet").exists() else None,
             )
-            return page_result(house, "study_report", page, local_authorities=slugs)
+            return page_result(house, "study_report", page, **_figures(tables), local_authorities=slugs)
 
     @dg.asset(
-        group_name="comparison",
-        owners=[OWNER],
-        kinds={"html"},
-        partitions_def=house.partitions,
-        code_version="1",
+        **declared_page(house, "comparison", is_partitioned=True),
+        code_version=stamp,
         deps=["lsoa_predictions", "model_scores", "category_embeddings", "classification_report", *PER_AUTHORITY],
     )
     def local_authority_report(
         context: dg.AssetExecutionContext, local_authority_scores: pd.DataFrame
     ) -> dg.MaterializeResult:
-        """The local authority in one HTML page: coverage, maps, category shares, predictions and scores."""
+        """The local authority in one HTML page that opens anywhere, offline.
+
+        Coverage and capture dates, linked maps, category shares, and how well the study's models predict
+        here, LSOA by LSOA. One local authority has few LSOAs: its own scores are uncertain.
+        """
         authority, slug = house.authority(context), context.partition_key
         with refusals_in_one_sentence():
-            tables = {name: house.store.read(name, slug, _light_columns(house, name)) for name in PER_AUTHORITY}
-            predictions = house.store.read("lsoa_predictions")
-            tables["lsoa_predictions"] = predictions[predictions["lad_code"] == authority.lad_code]
+            tables = _local_tables(house, slug, authority.lad_code)
             tables["local_authority_scores"] = local_authority_scores
-            tables["model_scores"] = house.store.read("model_scores")
             page = report.local_authority_page(
                 tables,
                 geography.as_geodataframe(house.store.read("lsoa_boundaries", slug)),
                 heading=f"{house.study.heading}: {authority.name}",
                 name=authority.name,
-                provenance=provenance(house, [slug]),
+                made=provenance.gather(house, context.instance, [slug], tables),
                 titles=titles,
-                classification_page=f"../classification_report/{slug}.html",
+                other_pages=_other_pages(house, slug),
             )
-            return page_result(house, "local_authority_report", page, slug)
+            return page_result(house, "local_authority_report", page, slug, **_figures(tables))
 
     return [study_report, local_authority_report]
 
 
-def _light_columns(house: House, name: str) -> list[str]:
-    """Leave embeddings and outlines out."""
-    heavy = (EMBEDDING, "BLOB")
-    return [column.name for column in house.store.table(name).columns if column.type not in heavy]
+def _study_tables(house: House, slugs: list[str]) -> dict[str, pd.DataFrame]:
+    """Read what the study's report shows, as far as it is there; labels and examples may not be."""
+    store = house.store
+    tables = {name: store.read(name) for name in STUDY_WIDE if store.holds(name)}
+    for name in PER_AUTHORITY:
+        there = [slug for slug in slugs if store.holds(name, slug)]
+        if there:
+            tables[name] = store.read_study_wide(name, there, _light_columns(house, name))
+    if "embedding_components" in tables:
+        tables["component_scores"] = _component_scores(house, slugs, tables["embedding_components"])
+    return tables
 
 
-def provenance(house: House, slugs: list[str]) -> dict[str, str]:
-    """Say where the numbers come from: sources, model, seeds, versions."""
-    study = house.study
-    words = house.store.read("category_embeddings", columns=["encoder", "category_set_hash"])
-    return {
-        "Study": study.name,
-        "Local authorities": ", ".join(study.authority(slug).name for slug in slugs),
-        "Boundaries and roads": (
-            "synthetic world"
-            if study.geography.source == "synthetic"
-            else "ONS (Open Government Licence v3.0, contains OS data), © OpenStreetMap contributors (ODbL)"
-        ),
-        "Deprivation index": study.deprivation.index,
-        "Target": f"{study.deprivation.target} (rank 1 = most deprived)",
-        "Images": "painted stand-ins (SYNTHETIC IMAGES)" if study.has_painted_images else study.imagery.source,
-        "Encoder": ", ".join(words["encoder"].unique()),
-        "Category set": f"{study.categories.name}@{', '.join(words['category_set_hash'].unique())}",
-        "Seeds": f"sampling {study.sampling.seed}, models {study.modelling.seed}",
-        "Versions": ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
-        + f", Python {platform.python_version()}",
+def _local_tables(house: House, slug: str, lad_code: str) -> dict[str, pd.DataFrame]:
+    store = house.store
+    tables = {
+        name: store.read(name, slug, _light_columns(house, name))
+        for name in PER_AUTHORITY
+        if store.holds(name, slug)
     }
+    predictions = store.read("lsoa_predictions")
+    tables["lsoa_predictions"] = predictions[predictions["lad_code"] == lad_code]
+    tables["model_scores"] = store.read("model_scores")
+    tables["category_embeddings"] = store.read("category_embeddings")
+    return tables
+
+
+def _light_columns(house: House, name: str) -> list[str]:
+    """Leave embeddings and outlines out, and of large tables what is not drawn."""
+    heavy = (EMBEDDING, "BLOB")
+    return _DRAWN.get(name) or [
+        column.name for column in house.store.table(name).columns if column.type not in heavy
+    ]
+
+
+def _component_scores(house: House, slugs: list[str], components: pd.DataFrame) -> pd.DataFrame:
+    """Return where each LSOA lies on the first two principal components."""
+    rows = house.store.read_study_wide("lsoa_features", slugs, ["lsoa_code", "mean_embedding"])
+    rows = rows[rows["mean_embedding"].notna()]
+    first = components.sort_values("component").head(2)
+    scores = correlation.component_scores(
+        features.stack_embeddings(rows["mean_embedding"]), features.stack_embeddings(first["loadings"])
+    )
+    named = {f"component_{place}": scores[:, place - 1] for place in range(1, scores.shape[1] + 1)}
+    return pd.DataFrame({"lsoa_code": rows["lsoa_code"].to_numpy(), **named})
+
+
+def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    rows = tables.get("lsoa_features", pd.DataFrame({"n_images": []}))
+    return {
+        "n_lsoas": len(rows),
+        "n_lsoas_with_images": int((rows["n_images"] > 0).sum()),
+        "n_images": int(rows["n_images"].sum()),
+    }
+
+
+def _authority_pages(house: House, slugs: list[str]) -> dict[str, str]:
+    """Return the local authorities' pages that are there, relative to the study's, by ``lad_code``."""
+    return {
+        house.study.authority(slug).lad_code: f"local_authority_report/{slug}.html"
+        for slug in slugs
+        if house.page("local_authority_report", slug).exists()
+    }
+
+
+def _other_pages(house: House, slug: str) -> dict[str, str]:
+    """Return the pages about the local authority that are there, relative to its report, by what they show."""
+    found = {
+        words: f"../{asset}/{slug}.html"
+        for asset, words in _LOCAL_PAGES.items()
+        if house.page(asset, slug).exists()
+    }
+    is_there = house.page("study_report").exists()
+    return {**({"the whole study": "../study_report.html"} if is_there else {}), **found}

@@ -82,7 +82,11 @@ def run_study(
     anew = [*(REFRESHED if is_refresh else ()), *(("street_images",) if fetch_again else ())]
     launch.run("collect", chosen, anew=anew, run_config=again)
     launch.run("analyse", [None])
+    before = launch.reported
     launch.run("report_local_authority", chosen)
+    if launch.reported != before:
+        # made before them, it does not link to them yet
+        launch.run("analyse", [None], anew=("study_report",))
 
 
 def plan_study(settings: Settings, *, local_authorities: Iterable[str] | None = None, say: Say) -> list[str]:
@@ -190,6 +194,11 @@ class Launch:
             finally:
                 # whoever stops a study does not want the next local authority to begin
                 pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def reported(self) -> set[str]:
+        """Local authorities that have a report."""
+        return {slug for slug in self._house.study.slugs if self._house.page("local_authority_report", slug).exists()}
 
     def _follow(self, instance: dg.DagsterInstance, tag: str, runs: list[Future[None]]) -> None:
         """Tell each materialisation as it is recorded, until every run has ended."""

@@ -1,40 +1,106 @@
-"""Start the Dagster UI on the study's own instance."""
+"""Start the Dagster UI on the study's own instance, and the server of its pages beside it."""
 
 import os
-import socket
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
+from streetimd_assets.defs.page_server import listen, pages_served
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.errors import ServiceError
 from streetimd_assets.settings import Settings
 
+# Dagster ends its webserver, daemon and code server within this
+_PATIENCE_S = 15
 
-def require_free_port(port: int) -> None:
+
+def require_free_port(port: int, option: str = "--port") -> None:
     """Raise ServiceError if another program already listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ServiceError(
-                f"port {port} is taken by another program; choose another with --port {port + 1}"
-            ) from None
+    listen("127.0.0.1", port, option=option).close()
 
 
-def serve(settings: Settings, port: int) -> int:
-    """Serve the UI until it is stopped with Ctrl+C; return its exit status."""
+def serve(settings: Settings, port: int, pages_port: int = 3001) -> int:
+    """Serve the UI and the study's pages until stopped; return the UI's exit status, 0 if it was asked to end.
+
+    Parameters
+    ----------
+    settings
+        Names the study and where its data are kept.
+    port, pages_port
+        Ports of this machine for the Dagster UI and for the pages it links to.
+
+    Raises
+    ------
+    ServiceError
+        If a port is taken, or both are the same.
+    """
+    if port == pages_port:
+        raise ServiceError(
+            f"port {port} cannot serve both the UI and the pages; choose another with --pages-port {port + 1}"
+        )
     require_free_port(port)
-    prepare_dagster_home(settings)
+    door = listen("127.0.0.1", pages_port, option="--pages-port")
+    with door, pages_served(settings, door):
+        prepare_dagster_home(settings)
+        return _serve_dagster(settings, port, pages_port)
+
+
+def _serve_dagster(settings: Settings, port: int, pages_port: int) -> int:
     environment = {
         **os.environ,
         "STREETIMD_STUDY": settings.study,
         "STREETIMD_DATA": str(settings.data_root),
+        # whoever reaches the pages by another address has said so
+        "STREETIMD_PAGES_URL": os.environ.get("STREETIMD_PAGES_URL") or f"http://127.0.0.1:{pages_port}",
         # `dagster dev` announces its successor at every start
         "PYTHONWARNINGS": "ignore",
     }
     command = ["dev", "-m", "streetimd_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    with _asked_to_end():
+        # in a session of its own, so that it is told to end once, by us, whoever told us
+        dagster = subprocess.Popen(
+            [sys.executable, "-m", "dagster", *command], env=environment, start_new_session=True
+        )
+        try:
+            return dagster.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            _end(dagster)
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[None]:
+    """Let every sign that asks a program to end do what Ctrl+C does; a second one is for the impatient."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signs = [signal.SIGINT, signal.SIGTERM]
+    # of a closed terminal; `nohup` has it ignored, and it stays so
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signs.append(signal.SIGHUP)
+    # a sign that is heard here is heard by Dagster too; one that a script ignores it would ignore for ever
+    before = {sign: signal.signal(sign, stop) for sign in signs}
     try:
-        return subprocess.run([sys.executable, "-m", "dagster", *command], env=environment).returncode
-    except KeyboardInterrupt:
-        return 0
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
+
+
+def _end(dagster: subprocess.Popen[bytes]) -> None:
+    """End Dagster and all it started: asked first, then made to."""
+    try:
+        if dagster.poll() is None:
+            dagster.send_signal(signal.SIGINT)
+            dagster.wait(_PATIENCE_S)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        pass
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(dagster.pid, signal.SIGKILL)
+        dagster.wait()

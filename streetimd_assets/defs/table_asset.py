@@ -2,7 +2,8 @@
 
 An asset body returns its table, or a :class:`Made` with the figures a reader wants at a glance and
 the checks it passed. Everything else that Dagster shows (group, columns with units, owner, row
-count, data version) comes from ``schemas.py``, once.
+count, data version) comes from ``schemas.py``, once. Where a blocking check is not met, the table
+that was there before stays, and the run ends with one sentence that says what to do.
 """
 
 import functools
@@ -10,8 +11,8 @@ import hashlib
 import inspect
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,10 @@ import pandas as pd
 from pydantic import BaseModel
 
 from streetimd_assets.defs.house import House
+from streetimd_assets.defs.shapes import bounds_of, find_faults
 from streetimd_assets.errors import StreetIMDError
+from streetimd_assets.schemas import Column, Table
+from streetimd_assets.store.views import show_table
 
 OWNER = "team:streetimd"
 
@@ -29,15 +33,33 @@ class Check:
     """A true sentence about a table, and what to do where it is not true.
 
     A blocking check stops what follows, because later numbers would be wrong.
+
+    Parameters
+    ----------
+    name
+        The sentence, its words joined by underscores.
+    remedy
+        What to do where it is not true; goes on after a colon, and ends with a full stop.
+    is_blocking
+        False if it only warns.
+    meaning
+        More words about the sentence, if it needs any.
     """
 
     name: str
     remedy: str
     is_blocking: bool = True
+    meaning: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The name as a sentence."""
+        return self.name.replace("_", " ").capitalize()
 
     def spec(self, asset: str) -> dg.AssetCheckSpec:
         """Declare the check to Dagster."""
-        return dg.AssetCheckSpec(self.name, asset=asset, description=self.remedy, blocking=self.is_blocking)
+        said = f"{self.sentence}{self.meaning and ': ' + self.meaning}. If not: {self.remedy}"
+        return dg.AssetCheckSpec(self.name, asset=asset, description=said, blocking=self.is_blocking)
 
     def result(self, is_true: bool, **measured: Any) -> dg.AssetCheckResult:
         """Say whether the sentence is true, with what was measured."""
@@ -59,6 +81,20 @@ class Made:
     checks: Sequence[dg.AssetCheckResult] = ()
 
 
+# of every table, and seen to before it takes the place of the one that was there
+COLUMNS_ARE_AS_DECLARED = Check(
+    "columns_are_as_declared",
+    "materialise what the table is made from again; if that does not help it is our mistake, so tell us.",
+    meaning="each has its type, no value lies outside its bounds, nothing is missing that must be there, and no row "
+    "stands twice",
+)
+
+
+def check_specs(name: str, checks: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
+    """Declare a table's checks to Dagster: of its shape, and of its meaning."""
+    return [check.spec(name) for check in (COLUMNS_ARE_AS_DECLARED, *checks)]
+
+
 def table_asset(
     house: House, *, kinds: frozenset[str] = frozenset(), checks: Sequence[Check] = (), **options: Any
 ) -> Callable[[Callable[..., pd.DataFrame | Made]], dg.AssetsDefinition]:
@@ -72,12 +108,11 @@ def table_asset(
             with refusals_in_one_sentence():
                 made = function(*args, **kwargs)
                 made = made if isinstance(made, Made) else Made(made)
-                return materialised(house, name, made, value=made.table)
+                version = yield from judged(house, name, made)
+            yield _materialised(name, made, version, value=made.table)
 
         _hide_return_type(make, function)
-        return dg.asset(
-            **declared(house, name, kinds), check_specs=[check.spec(name) for check in checks], **options
-        )(make)
+        return dg.asset(**declared(house, name, kinds), check_specs=check_specs(name, checks), **options)(make)
 
     return decorate
 
@@ -89,28 +124,84 @@ def declared(house: House, name: str, kinds: frozenset[str] = frozenset()) -> di
         "group_name": table.group,
         "owners": [OWNER],
         "kinds": {"duckdb", *kinds},
-        "tags": {"streetimd/study": house.study.name},
+        "tags": tags(house, is_partitioned=table.is_partitioned),
         "partitions_def": house.partitions if table.is_partitioned else None,
-        "metadata": {"grain": f"one row is {table.grain}", "dagster/column_schema": _column_schema(house, name)},
+        "metadata": {"grain": f"one row is {table.grain}", "dagster/column_schema": _column_schema(table)},
     }
 
 
-def materialised(house: House, name: str, made: Made, **value: Any) -> dg.MaterializeResult:
-    """Turn a table into Dagster's result: its data version is the hash of its rows.
+def tags(house: House, *, is_partitioned: bool) -> dict[str, str]:
+    """Return what assets can be searched by: their study, and what one materialisation covers."""
+    return {
+        "streetimd/study": house.study.name,
+        "streetimd/covers": "local-authority" if is_partitioned else "whole-study",
+    }
 
-    Parameters
-    ----------
-    house, name, made
-        The study, the table's name, its rows and what is said of them.
-    **value
-        ``value=made.table`` if the IO manager is to write it; nothing if it has been written.
+
+def judged(house: House, name: str, made: Made) -> Generator[dg.AssetCheckResult, None, str]:
+    """Tell Dagster the result of each check of a table; return the table's data version.
+
+    Raises
+    ------
+    dagster.Failure
+        If a blocking check is not met: the table must not be kept.
     """
+    faults, version = find_faults(house.store, name, made.table)
+    shape = shape_result(faults, len(made.table))
+    for result in (shape, *made.checks):
+        yield result._replace(asset_key=dg.AssetKey(name))
+    if faults:
+        more = f" (and {len(faults) - 1} faults more, see the check)" if len(faults) > 1 else ""
+        raise _not_kept(name, f"{faults[0]}{more}; {COLUMNS_ARE_AS_DECLARED.remedy}")
+    refuse_where_not_met(name, made.checks)
+    return version
+
+
+def shape_result(faults: Sequence[str], n_rows: int) -> dg.AssetCheckResult:
+    """Say whether rows are as declared; the first faults are named."""
+    named = {"faults": list(faults[:10])} if faults else {}
+    return COLUMNS_ARE_AS_DECLARED.result(not faults, n_rows=n_rows, n_faults=len(faults), **named)
+
+
+def refuse_where_not_met(name: str, results: Sequence[dg.AssetCheckResult], *, is_in_place: bool = False) -> None:
+    """Stop where a check is not met that blocks, before the table is put in place or after.
+
+    Raises
+    ------
+    dagster.Failure
+        One sentence: which check, what was measured and what to do.
+    """
+    for result in results:
+        if not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
+            figures = ", ".join(f"{key} {value.value}" for key, value in result.metadata.items())
+            said = f"it is not true that {str(result.check_name).replace('_', ' ')} ({figures})"
+            if is_in_place:
+                sentence = f"{name} must not be used as it is: {said}; {result.description}"
+                raise dg.Failure(description=sentence, allow_retries=False)
+            raise _not_kept(name, f"{said}; {result.description}")
+
+
+def _not_kept(name: str, why: str) -> dg.Failure:
+    return dg.Failure(description=f"{name} was not kept, what was there stays: {why}", allow_retries=False)
+
+
+def kept(house: House, name: str, made: Made) -> Generator[Any, None, None]:
+    """Check a table, put it in place and say so: for a step that makes several."""
+    version = yield from judged(house, name, made)
+    house.store.write(name, made.table)
+    show_table(house.store, name)
+    path = {"path": dg.MetadataValue.path(str(house.store.path(name)))}
+    yield _materialised(name, replace(made, figures={**made.figures, **path}), version)
+
+
+def _materialised(name: str, made: Made, version: str, **value: Any) -> dg.MaterializeResult:
+    """Say that a table is there: its data version is the hash of its rows."""
     return dg.MaterializeResult(
         asset_key=name,
+        # given where the IO manager is to write it
         **value,
         metadata={"dagster/row_count": len(made.table), **finite(made.figures)},
-        data_version=dg.DataVersion(house.store.frame_hash(name, made.table)),
-        check_results=list(made.checks),
+        data_version=dg.DataVersion(version),
     )
 
 
@@ -150,16 +241,22 @@ def _hide_return_type(make: Callable[..., Any], function: Callable[..., Any]) ->
     make.__annotations__ = {key: kind for key, kind in function.__annotations__.items() if key != "return"}
 
 
-def _column_schema(house: House, name: str) -> dg.TableSchema:
-    table = house.store.table(name)
+def _column_schema(table: Table) -> dg.TableSchema:
     return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name,
-                column.type,
-                f"{column.meaning} [{column.unit}]" if column.unit else column.meaning,
-                dg.TableColumnConstraints(nullable=column.nullable, unique=table.key == (column.name,)),
-            )
-            for column in table.columns
-        ]
+        columns=[_column(table, column) for column in table.columns],
+        constraints=dg.TableConstraints(other=[f"key: {', '.join(table.key)}"]),
+    )
+
+
+def _column(table: Table, column: Column) -> dg.TableColumn:
+    bounds = bounds_of(column)
+    return dg.TableColumn(
+        column.name,
+        column.type,
+        f"{column.meaning} [{column.unit}]" if column.unit else column.meaning,
+        dg.TableColumnConstraints(
+            nullable=column.nullable,
+            unique=table.key == (column.name,),
+            other=[str(bounds)] if bounds is not None else [],
+        ),
     )

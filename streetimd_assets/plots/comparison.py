@@ -52,7 +52,7 @@ def forest_scores(scores: pd.DataFrame, titles: Mapping[str, str]) -> "go.Figure
     ]
     rows["whole"] = rows["category"].isna()
     labels = rows.sort_values(["whole", "r2", "label"], ascending=[False, False, True])["label"].unique()
-    figure = style.new_figure(height=150 + 34 * len(labels))
+    figure = style.new_figure(height=150 + 42 * len(labels))
     for statistic, (colour, symbol) in _STATISTIC_MARKS.items():
         some = rows[rows["statistic"] == statistic]
         if len(some):
@@ -97,7 +97,7 @@ def tuned_scores(scores: pd.DataFrame) -> "go.Figure":
                 _add_dots(
                     figure, some, labels, name=style.split_label(split), colour=colour,
                     symbol=f"{symbol}-open" if baseline else symbol,
-                    offset=0.16 * (place - (len(splits) - 1) / 2),
+                    offset=0.26 * (place - (len(splits) - 1) / 2),
                     showlegend=not baseline or not (~of_split["is_baseline"]).any(),
                 )  # fmt: skip
     _finish_dots(figure, rows, labels)
@@ -125,7 +125,7 @@ def _add_dots(
 ) -> None:
     """Draw one dot per row at its label's place, its 95% interval as a bar through it."""
     if offset is None:
-        offset = {"mean": -0.2, "max": 0.2}.get(name, 0.0)
+        offset = {"mean": -0.24, "max": 0.24}.get(name, 0.0)
     r2 = rows["r2"].to_numpy(float)
     low, high = rows["r2_low"].to_numpy(float), rows["r2_high"].to_numpy(float)
     text = [

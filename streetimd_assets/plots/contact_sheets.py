@@ -1,28 +1,23 @@
-"""Contact sheets: small pictures beside the category and scores a model gave them.
+"""Contact sheets: small pictures beside the categories and shares a model gave them.
 
-The pages need no script at all: thumbnails are JPEG data URIs, sections have anchors, and every
-picture can be reached with the keyboard. A picture leads to its provider's own viewer, which is
-where it can be seen when it has not been kept.
+Sections have anchors, and one page holds a local authority of any size: with many pictures the
+thumbnails get smaller, then fewer, and the page says so.
 """
 
-import base64
-import io
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
 
-from streetimd_assets.plots import links, pages, style
+from streetimd_assets.plots import pages, picture_sheets, style
+from streetimd_assets.plots.picture_sheets import Pictures, ReadImage
+from streetimd_assets.plots.picture_sheets import read_thumbnail as read_thumbnail
 
-ReadImage = Callable[[str], bytes | None]
-
-THUMBNAIL_PX = 160
-# a page of 240 pictures stays below 3 MB
-THUMBNAIL_BYTES = 7_500
 _STRIP_PX = 96
 _STRIP_PICTURES = 8
+_N_BARS = 3
 
 _SECTIONS = {
     "highest_scoring": (
@@ -35,20 +30,28 @@ _SECTIONS = {
     ),
     "category_grid": (
         "A random grid of each category",
-        "Drawn at random among the images predicted as the category: what a typical one looks like.",
+        "Drawn at random among the images predicted as the category: what a typical one looks like, and how "
+        "often it is wrong.",
+    ),
+    "set_aside": (
+        "Set aside: reject categories",
+        "Images of these categories count towards no share and no embedding of an LSOA. Look for streets that "
+        "should not have been set aside.",
+    ),
+    "control": (
+        "Control",
+        "The images most like something that no street shows. Where it would win, no category fits: look for "
+        "what these have in common, and name it.",
     ),
 }
-
+_KINDS = {
+    "reworded": "reworded",
+    "without_prompt": "prompt left out",
+    "without_template": "template left out",
+    "control": "control",
+}
 _CSS = """
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(164px, 1fr)); gap: .9rem .8rem; }
-.sheet figure { margin: 0; padding: 2px; font-size: .78rem; line-height: 1.35; min-width: 0; }
-.sheet img, .sheet .gap { width: 100%; height: auto; aspect-ratio: 1; object-fit: contain;
-  background: #eceff2; display: block; }
-.sheet .gap { display: grid; place-items: center; text-align: center; padding: .5rem; border: 1px dashed #9aa5b1; }
-.sheet figcaption { font-size: inherit; margin-top: .3rem; overflow-wrap: anywhere; }
-.sheet strong { color: #1f2933; } .sheet a { display: block; }
-.jump { columns: 12rem; padding-left: 1.1rem; }
-@media print { .sheet { grid-template-columns: repeat(6, 1fr); } .sheet figure { break-inside: avoid; } }
+.jump { columns: 13rem; column-gap: 2rem; padding-left: 1.1rem; }
 """
 
 
@@ -58,6 +61,8 @@ def contact_sheet_page(
     *,
     heading: str,
     titles: Mapping[str, str],
+    rejects: Sequence[str] = (),
+    sensitivities: pd.DataFrame | None = None,
     notes: Sequence[str] = (),
 ) -> str:
     """Return a self-contained page of the images chosen for people to look at.
@@ -74,135 +79,196 @@ def contact_sheet_page(
         Title of the study, which says SYNTHETIC IMAGES where images are painted.
     titles
         Category names and what people read for them.
+    rejects
+        Names of the reject categories, which stand in a section of their own.
+    sensitivities
+        The table `prompt_sensitivities`, if there is one.
     notes
         Sentences for the top of the page.
 
     Returns
     -------
     html
-        The page; thumbnails are at most 160 pixels wide and high.
+        The page, of at most 12 MB; thumbnails are at most 160 pixels wide and high.
     """
-    page = pages.Page(heading, "How images were classified", css=_CSS)
+    page = pages.Page(
+        heading,
+        "How images were classified",
+        css=picture_sheets.CSS + _CSS,
+        scripts=[picture_sheets.SCRIPT] if len(assessment) else [],
+    )
+    shelved = _shelved(assessment, rejects)
+    pictures = Pictures(read_image, len(shelved))
+    shown = _first_of_each(shelved, pictures.size.n_pictures)
     page.introduction += [
         pages.paragraph(
-            f"Probability is {style.SHARE_NOTE}.",
+            "Each picture shows its three most likely categories; the one it was chosen for is in bold.",
+            f"The number is {style.SHARE_NOTE}.",
             "Margin is the cosine similarity of the first category minus that of the second.",
         ),
-        *(pages.paragraph(style.escape(note)) for note in notes),
+        *(pages.paragraph(style.escape(note)) for note in [*_size_notes(shelved, shown, pictures), *notes]),
+        picture_sheets.KEYS if len(shown) else "",
     ]
     if assessment.empty:
         page.add_section("images", "Images", pages.paragraph("No image has been chosen yet."))
-    reasons = [*_SECTIONS, *sorted(set(assessment["reason"]) - set(_SECTIONS))]
-    for reason in reasons:
-        rows = assessment[assessment["reason"] == reason].sort_values(["category", "position"])
+    for section in [*_SECTIONS, *sorted(set(shown["section"]) - set(_SECTIONS))]:
+        rows = shown[shown["section"] == section].sort_values(["category", "reason", "position"])
         if len(rows):
-            _add_reason(page, reason, rows, read_image, titles)
+            _add_section(page, section, rows, pictures, titles, sensitivities)
+    if sensitivities is not None:
+        _add_sensitivities(page, sensitivities, titles)
     return page.render()
 
 
-def _add_reason(
-    page: pages.Page, reason: str, rows: pd.DataFrame, read_image: ReadImage, titles: Mapping[str, str]
+def _shelved(assessment: pd.DataFrame, rejects: Sequence[str]) -> pd.DataFrame:
+    """Say which section each row stands in: its reason's, or the one of what is set aside."""
+    is_aside = assessment["category"].isin(list(rejects))
+    is_aside &= assessment["reason"].isin(["highest_scoring", "category_grid"])
+    return assessment.assign(section=assessment["reason"].mask(is_aside, "set_aside"))
+
+
+def _first_of_each(rows: pd.DataFrame, n_pictures: int) -> pd.DataFrame:
+    """Return the first few of each reason and category, as many as fit on the page."""
+    if len(rows) <= n_pictures:
+        return rows
+    # least decisive images are one group, in the order of their margins
+    is_doubtful = rows["reason"] == "least_decisive"
+    group = rows["category"].mask(is_doubtful, "")
+    order = rows["position"].astype(float).mask(is_doubtful, rows["margin"])
+    place = order.groupby([rows["reason"], group]).rank(method="first")
+    n_each = int(np.sort(place.to_numpy())[n_pictures])
+    return rows[place < n_each]
+
+
+def _size_notes(chosen: pd.DataFrame, shown: pd.DataFrame, pictures: Pictures) -> Iterator[str]:
+    if len(shown) < len(chosen):
+        yield (
+            f"Of {style.count(len(chosen))} chosen images, {style.count(len(shown))} are shown, the first of each "
+            "group, so that the page stays below 12 MB; the table assessment_images has all of them."
+        )
+    if pictures.size.side_px < picture_sheets.THUMBNAIL_PX:
+        yield f"Pictures are at most {pictures.size.side_px} pixels wide, because there are so many of them."
+
+
+def _add_section(
+    page: pages.Page,
+    section: str,
+    rows: pd.DataFrame,
+    pictures: Pictures,
+    titles: Mapping[str, str],
+    sensitivities: pd.DataFrame | None,
 ) -> None:
-    title, why = _SECTIONS.get(reason, (style.escape(reason), ""))
-    anchor = reason.replace("_", "-") if reason in _SECTIONS else f"reason-{len(page.anchors)}"
-    if reason == "least_decisive":
-        page.add_section(anchor, title, pages.paragraph(why), _sheet(rows, read_image, titles))
+    title, why = _SECTIONS.get(section, (style.escape(section), ""))
+    anchor = section.replace("_", "-") if section in _SECTIONS else f"reason-{len(page.anchors)}"
+    said = [why, _control_share(sensitivities)] if section == "control" else [why]
+    if section in ("least_decisive", "control"):
+        ordered = rows.sort_values("margin" if section == "least_decisive" else "position", kind="stable")
+        page.add_section(anchor, title, pages.paragraph(*said), _sheet(ordered, pictures, titles))
         return
-    order = [*(name for name in titles if name in set(rows["category"]))]
-    order += sorted(set(rows["category"]) - set(order))
     jumps, sheets = [], []
-    for place, name in enumerate(order):
-        of_category = rows[rows["category"] == name]
-        here, label = f"{anchor}-{place + 1}", style.title_of(name, titles)
-        jumps.append(f'<a href="#{here}">{label}</a> ({len(of_category)})')
-        sheets.append(f'<h3 id="{here}">{label}</h3>\n{_sheet(of_category, read_image, titles)}')
+    for place, (label, part) in enumerate(_parts(section, rows, titles)):
+        here = f"{anchor}-{place + 1}"
+        jumps.append(f'<a href="#{here}">{label}</a> ({len(part)})')
+        sheets.append(f'<h3 id="{here}">{label}</h3>\n{_sheet(part, pictures, titles)}')
     jump = pages.bullets(jumps).replace("<ul>", '<ul class="jump">')
-    page.add_section(anchor, title, pages.paragraph(why), jump, *sheets)
+    page.add_section(anchor, title, pages.paragraph(*said), jump, *sheets)
 
 
-def _sheet(rows: pd.DataFrame, read_image: ReadImage, titles: Mapping[str, str]) -> str:
-    ordered = rows.sort_values("position", kind="stable")
-    figures = "\n".join(_picture(row, read_image, titles) for row in ordered.to_dict("records"))
-    return f'<div class="sheet">\n{figures}\n</div>'
+def _parts(section: str, rows: pd.DataFrame, titles: Mapping[str, str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the sheets of a section under their titles, in the order of the categories."""
+    order = [name for name in titles if name in set(rows["category"])]
+    order += sorted(set(rows["category"]) - set(order))
+    for name in order:
+        of_category = rows[rows["category"] == name]
+        label = style.title_of(name, titles)
+        if section != "set_aside":
+            yield label, of_category
+            continue
+        for reason, words in (("highest_scoring", "highest-scoring"), ("category_grid", "drawn at random")):
+            if len(part := of_category[of_category["reason"] == reason]):
+                yield f"{label}: {words}", part
 
 
-def _picture(row: Mapping[Any, Any], read_image: ReadImage, titles: Mapping[str, str]) -> str:
-    """Return one picture with its caption, or a labelled gap."""
-    label = style.title_of(str(row["category"]), titles) if row["category"] else "no category"
-    probability = f"probability {style.number(row['probability'])}"
+def _sheet(rows: pd.DataFrame, pictures: Pictures, titles: Mapping[str, str]) -> str:
+    return pictures.sheet(_figure(row, pictures, titles) for row in rows.to_dict("records"))
+
+
+def _figure(row: Mapping[Any, Any], pictures: Pictures, titles: Mapping[str, str]) -> str:
+    """Return one picture with its likeliest categories, margin and origin."""
+    shares = _likeliest(row, titles)
     margin = f"margin {style.number(row['margin'], 3)}"
-    lsoa, heading = f"LSOA {style.escape(row['lsoa_code'])}", _heading(row["heading_deg"])
-    when = style.day(row["captured_on"]) or "date not known"
-    rights = [style.escape(row[name]) for name in ("credit", "licence") if not style.is_missing(row[name])]
-    caption = (
-        f"<strong>{label}</strong><br>{probability}<br>{margin}<br>{lsoa}<br>{heading}, {when}<br>"
-        f"<span>{' · '.join(rights) or 'credit and licence not known'}</span>"
+    told = ", ".join(f"{words} {style.number(share)}" for words, share, _ in shares)
+    return pictures.figure(
+        row,
+        description=f"Street image classified as {told}; {margin}, LSOA {style.escape(row['lsoa_code'])}",
+        caption=f"{picture_sheets.bars(shares)}{margin}<br>{picture_sheets.origin(row)}",
     )
-    name = style.escape(row["image_id"])
-    description = f"{label}, {probability}, {margin}, {lsoa}, {heading}"
-    shown = _thumbnail(row, read_image, description) or _gap(row)
-    return f'<figure tabindex="0" title="{name}">{shown}<figcaption>{caption}</figcaption></figure>'
 
 
-def _thumbnail(row: Mapping[Any, Any], read_image: ReadImage, description: str) -> str:
-    """Return the small picture as a link to the provider's viewer; empty if there is none to show."""
-    thumbnail = read_thumbnail(row["image_path"], read_image)
-    if thumbnail is None:
+def _likeliest(row: Mapping[Any, Any], titles: Mapping[str, str]) -> list[tuple[str, float, bool]]:
+    """Return the first three categories, and the one the picture was chosen for if it is another."""
+    share_of = {name: float(row[f"{name}_probability"]) for name in titles if f"{name}_probability" in row}
+    best = sorted(share_of, key=lambda name: -share_of[name])[:_N_BARS]
+    chosen_for, is_control = str(row["category"]), row["reason"] == "control"
+    shares = [
+        (style.title_of(name, titles), share_of[name], name == chosen_for and not is_control) for name in best
+    ]
+    if is_control:
+        shares.append(("control, if it were offered", float(row["probability"]), True))
+    elif chosen_for not in best:
+        shares.append((style.title_of(chosen_for, titles), float(row["probability"]), True))
+    return shares
+
+
+def _control_share(sensitivities: pd.DataFrame | None) -> str:
+    """Say how many images each control would take."""
+    if sensitivities is None:
         return ""
-    data = base64.b64encode(_jpeg(thumbnail, THUMBNAIL_BYTES)).decode()
-    picture = (
-        f'<img src="data:image/jpeg;base64,{data}" width="{thumbnail.width}" height="{thumbnail.height}" '
-        f'loading="lazy" decoding="async" alt="Street image classified as {description}">'
+    controls = sensitivities[sensitivities["kind"] == "control"]
+    return " ".join(
+        f"<strong>{style.escape(row['variant'].removeprefix('control: '))}</strong> would take "
+        f"{style.count(row['n_changed'])} of {style.plural(row['n_images'], 'image')} "
+        f"({style.percent(row['changed_share'], 2)}); 0.5% or more would mean that a category is missing."
+        for row in controls.to_dict("records")
     )
-    return links.outside_link(row["viewer_url"], picture)
 
 
-def _gap(row: Mapping[Any, Any]) -> str:
-    """Return what stands where there is no picture: where it can be seen, or that its file is gone."""
-    name = style.escape(row["image_id"])
-    if links.web_address(row["viewer_url"]) is None:
-        return f'<div class="gap">No picture: the file of {name} is missing or unreadable</div>'
-    link = links.outside_link(row["viewer_url"], "open at the provider")
-    return f'<div class="gap"><span>Picture not kept: {link}</span></div>'
+def _add_sensitivities(page: pages.Page, sensitivities: pd.DataFrame, titles: Mapping[str, str]) -> None:
+    """Add what the words of the prompts decide: each change, and the images that change category with it."""
+    why = (
+        "Each category is its prompts. The same images were classified again with the prompts put into another "
+        "sentence, and with one prompt or template left out. Where many change category, the shares are about "
+        "the words: look at which two categories swap, and give those more, and more distinct, prompts."
+    )
+    tried = sensitivities[sensitivities["kind"] != "control"]
+    if tried.empty:
+        return
+    ordered = tried.sort_values(["changed_share", "variant"], ascending=[False, True], kind="stable")
+    told = ordered[(ordered["n_changed"] > 0) | (ordered["kind"] == "reworded")]
+    rows = [
+        (
+            style.escape(row["variant"]), _KINDS.get(row["kind"], style.escape(row["kind"])),
+            style.count(row["n_changed"]), style.percent(row["changed_share"]), _commonest(row, titles),
+        )
+        for row in told.to_dict("records")
+    ]  # fmt: skip
+    n_images, n_quiet = int(tried["n_images"].iloc[0]), len(tried) - len(told)
+    quiet = f"{style.plural(n_quiet, 'other change')} of the prompts moved no image." if n_quiet else ""
+    listed = pages.table(
+        f"Images that change category, of {style.plural(n_images, 'image')}; most first",
+        ("What was changed", "How", "Images", "Share", "Commonest change"),
+        rows,
+        words=(0, 1, 4),
+    )
+    blocks = [pages.paragraph(why), listed if rows else "", pages.paragraph(quiet, quiet=True)]
+    page.add_section("prompt-sensitivity", "How much the words decide", *blocks)
 
 
-def _heading(heading_deg: Any) -> str:
-    return "heading not known" if style.is_missing(heading_deg) else f"heading {style.number(heading_deg, 0)}°"
-
-
-def read_thumbnail(
-    image_path: str | None, read_image: ReadImage, *, side_px: int = THUMBNAIL_PX
-) -> Image.Image | None:
-    """Return a small copy of a picture, or None where the file is missing or cannot be decoded."""
-    data = None if style.is_missing(image_path) else read_image(str(image_path))
-    if not data:
-        return None
-    try:
-        with warnings.catch_warnings():
-            # a picture of absurd size is refused rather than decoded
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as picture:
-                picture.draft("RGB", (2 * side_px, 2 * side_px))
-                upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        return None
-    upright.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
-    return upright
-
-
-def _jpeg(picture: Image.Image, max_bytes: int) -> bytes:
-    """Return the picture as a JPEG of the best quality that fits."""
-    for data in _jpegs(picture):
-        if len(data) <= max_bytes:
-            return data
-    return _jpeg(picture.resize((max(picture.width // 2, 1), max(picture.height // 2, 1))), max_bytes)
-
-
-def _jpegs(picture: Image.Image) -> Iterator[bytes]:
-    for quality in (80, 70, 60, 50, 40, 30, 20):
-        buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality, optimize=True)
-        yield buffer.getvalue()
+def _commonest(row: Mapping[Any, Any], titles: Mapping[str, str]) -> str:
+    if not row["n_changed"]:
+        return "none"
+    before, after = (style.title_of(str(row[name]), titles) for name in ("changed_from", "changed_to"))
+    return f"{before} → {after} ({style.count(row['n_changed_from_to'])})"
 
 
 def preview_strip(assessment: pd.DataFrame, read_image: ReadImage, *, max_bytes: int = 30_000) -> bytes:
@@ -232,4 +298,4 @@ def preview_strip(assessment: pd.DataFrame, read_image: ReadImage, *, max_bytes:
         thumbnail = read_thumbnail(path, read_image, side_px=2 * side)
         square = ImageOps.fit(thumbnail, (side, side)) if thumbnail else Image.new("RGB", (side, side), "#d0d5da")
         strip.paste(square, (place * (side + 4), 0))
-    return _jpeg(strip, max_bytes)
+    return picture_sheets.as_jpeg(strip, max_bytes)

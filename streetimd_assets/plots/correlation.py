@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 FLOOR_NAME = "sampling-noise floor"
+_MOST_DOTS = 5_000
 
 
 def noise_floor(noise: pd.DataFrame) -> tuple[float, float, float]:
@@ -203,4 +204,52 @@ def component_variances_and_correlations(components: pd.DataFrame, *, target: st
             "zerolinecolor": style.NOISE,
         },
     )
+    return figure
+
+
+def component_plane(
+    scores: pd.DataFrame, deprivation: pd.DataFrame, components: pd.DataFrame, *, target: str
+) -> "go.Figure":
+    """Draw LSOAs on the first two principal components, dark where most deprived.
+
+    Parameters
+    ----------
+    scores
+        ``lsoa_code``, ``component_1`` and ``component_2``. Of more than 5,000 LSOAs an evenly spread
+        5,000 are drawn, and the axis says so.
+    deprivation
+        The table `deprivation_indices`; LSOAs in only one of the two tables are left out.
+    components
+        The table `embedding_components`, for the variance on the axes.
+    target
+        The measure shown as colour.
+    """
+    rows = scores.merge(deprivation[["lsoa_code", target]], on="lsoa_code").dropna().sort_values("lsoa_code")
+    drawn = rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST_DOTS)).astype(int))]
+    colours = style.SEQUENTIAL if style.low_is_deprived(target) else style.SEQUENTIAL[::-1]
+    steps = np.linspace(0, 1, len(colours)).tolist()
+    figure = style.new_figure(height=520, showlegend=False)
+    figure.add_scatter(
+        x=drawn["component_1"].to_numpy(float), y=drawn["component_2"].to_numpy(float), mode="markers",
+        hoverinfo="text",
+        text=[
+            f"{style.escape(code)}<br>{style.measure_label(target)}: {style.number(value, 0)}"
+            for code, value in zip(drawn["lsoa_code"], drawn[target], strict=True)
+        ],
+        marker={
+            "color": drawn[target].to_numpy(float), "size": 7, "line": {"color": "white", "width": 0.5},
+            "colorscale": [list(step) for step in zip(steps, colours, strict=True)],
+            "colorbar": {"title": {"text": style.broken_label(target), "side": "right"}, "thickness": 14,
+                         "outlinewidth": 0, "tickformat": ",d"},
+        },
+    )  # fmt: skip
+    shares = components.sort_values("component")["explained_variance_share"].head(2)
+    shown = style.plural(len(rows), "LSOA")
+    if len(drawn) < len(rows):
+        shown += f", {style.count(len(drawn))} of them drawn"
+    words = [
+        f"Score on component {k} ({style.percent(share)} of the variance)" for k, share in enumerate(shares, 1)
+    ]
+    figure.update_xaxes(title_text=f"{words[0]}<br>{shown}", zeroline=True, zerolinecolor=style.GRID)
+    figure.update_yaxes(title_text=words[1], zeroline=True, zerolinecolor=style.GRID)
     return figure

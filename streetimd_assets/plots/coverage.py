@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from streetimd_assets.plots import pages, style
+from streetimd_assets.plots import links, pages, style
 from streetimd_assets.schemas import IMAGE_STATUSES, PANORAMA_STATUSES
 from streetimd_assets.study.local_authorities import SYNTHETIC_LOCAL_AUTHORITIES, all_local_authorities
 
@@ -96,10 +96,18 @@ def authority_counts(features: pd.DataFrame, boundaries: pd.DataFrame | None = N
     return counts.astype(int)
 
 
-def authority_table(counts: pd.DataFrame) -> str:
-    """Return the counts by local authority as an HTML table with their sum."""
+def authority_table(counts: pd.DataFrame, authority_pages: Mapping[str, str]) -> str:
+    """Return the counts by local authority as an HTML table with their sum.
+
+    The name of one that has a page leads to it: relative addresses by ``lad_code``.
+    """
     names = authority_names()
-    rows = [[style.escape(names.get(str(code), code)), *_authority_cells(row)] for code, row in counts.iterrows()]
+    rows = []
+    for code, row in counts.iterrows():
+        name = style.escape(names.get(str(code), code))
+        if str(code) in authority_pages:
+            name = links.page_link(authority_pages[str(code)], name)
+        rows.append([name, *_authority_cells(row)])
     rows.append([f"All {style.count(len(counts))}", *_authority_cells(counts.sum())])
     heads = [
         "Local authority",
@@ -162,11 +170,3 @@ def _data_credit(deprivation: pd.DataFrame | None) -> str:
         "National Statistics, licensed under the Open Government Licence v3.0. Contains OS data © Crown "
         "copyright and database right. Roads: © OpenStreetMap contributors, Open Database Licence."
     )
-
-
-def provenance_table(provenance: Mapping[str, str]) -> str:
-    """Return what made the page as an HTML table."""
-    if not provenance:
-        return pages.paragraph("Nothing was recorded of how these tables were made.", quiet=True)
-    rows = [[style.escape(name), style.escape(value)] for name, value in provenance.items()]
-    return pages.table("How these tables were made", ["What", "Value"], rows, words=(0, 1))

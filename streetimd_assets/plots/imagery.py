@@ -1,6 +1,6 @@
 """Pages on street images themselves: what a local authority's would take, and who is to be credited.
 
-Neither page shows a picture, and neither needs a script: maps are drawings of the LSOAs alone.
+Neither page shows a picture: maps are drawings of the LSOAs alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 
-from streetimd_assets.plots import coverage, links, maps, pages, style, svg_maps
+from streetimd_assets.plots import coverage, linked_maps, links, maps, pages, style
 from streetimd_assets.schemas import PANORAMA_STATUSES
 
 if TYPE_CHECKING:
@@ -97,14 +97,15 @@ def imagery_map_page(
     html
         The page: maps, tables and one line of cost.
     """
-    page = pages.Page(heading, "Street images: the plan", css=svg_maps.CSS)
+    linked = linked_maps.LinkedMaps(lsoas, heading=heading)
+    page = pages.Page(heading, "Street images: the plan", css=linked.css, scripts=[linked.script])
     page.introduction += [
         f'<p class="headline">{_cost_line(plan)}</p>',
         pages.paragraph(style.escape(prices_note), quiet=True),
         *(pages.paragraph(style.escape(note)) for note in notes),
     ]
     by_lsoa = plan.set_index("lsoa_code")
-    page.add_section("maps", "Maps", *_maps(by_lsoa, lsoas, points, panoramas, heading))
+    page.add_section("maps", "Maps", *_maps(linked, by_lsoa, points, panoramas))
     page.add_section("lsoas", "Each LSOA", _plan_table(by_lsoa, lsoas))
     page.add_section(
         "panoramas",
@@ -137,50 +138,45 @@ def _cost_line(plan: pd.DataFrame) -> str:
 
 
 def _maps(
-    plan: pd.DataFrame,
-    lsoas: "gpd.GeoDataFrame",
-    points: pd.DataFrame | None,
-    panoramas: pd.DataFrame,
-    heading: str,
+    linked: linked_maps.LinkedMaps, plan: pd.DataFrame, points: pd.DataFrame | None, panoramas: pd.DataFrame
 ) -> list[str]:
     """Return the maps, two beside each other where the window is wide enough."""
-
-    def draw(values: pd.Series, shading: maps.Shading, label: str, caption: str) -> str:
-        return svg_maps.svg_map(lsoas, values, heading=heading, label=label, caption=caption, shading=shading)
-
     n_images, age = plan["n_images_planned"], plan["median_age_years"]
     shown = [
-        draw(n_images, _from_zero(n_images), "Images planned", "Of the usable panoramas standing in the LSOA."),
-        draw(
+        linked.map(
+            n_images,
+            label="Images planned",
+            caption="Of the usable panoramas standing in the LSOA; dark is many.",
+            shading=maps.amount_shading(n_images),
+        ),
+        linked.map(
             age,
-            _from_zero(age, " years", digits=1),
-            "Median age of the panoramas",
-            "From the day of capture to the day of the plan; dark is older.",
+            label="Median age of the panoramas, years",
+            caption="From the day of capture to the day of the plan; dark is older.",
+            shading=maps.amount_shading(age, digits=1),
         ),
     ]
     if points is not None:
-        share = 100 * answered_share(points, panoramas)
-        where = "Where few points have one, images are of the streets that cameras went along."
-        shading = maps.Shading(0, 100, style.SEQUENTIAL[::-1], suffix="%")
-        shown.insert(1, draw(share, shading, "Sample points with a usable panorama", where))
+        answered = linked.map(
+            100 * answered_share(points, panoramas),
+            label="Sample points with a usable panorama",
+            caption="Where few points have one, images are of the streets that cameras went along; dark is many.",
+            shading=maps.Shading(0, 100, style.SEQUENTIAL[::-1], suffix="%"),
+        )
+        shown.insert(1, answered)
     return ['<div class="pair">', *shown, "</div>"]
-
-
-def _from_zero(values: pd.Series, suffix: str = "", digits: int = 0) -> maps.Shading:
-    known = values.astype(float).dropna()
-    high = max(float(known.max()), 1.0) if len(known) else 1.0
-    return maps.Shading(0, high, style.SEQUENTIAL[::-1], suffix=suffix, digits=digits)
 
 
 def _plan_table(plan: pd.DataFrame, lsoas: "gpd.GeoDataFrame") -> str:
     """Return the plan as an HTML table, its sum in the first row, where a long table shows it."""
     names = lsoas.set_index("lsoa_code")["lsoa_name"]
     sums = plan[["road_length_m", *_COUNTS, "cost_usd"]].sum()
-    rows = [["All", *_plan_cells(sums)]]
+    rows, ids = [["All", *_plan_cells(sums)]], ["lsoas-all"]
     for code, row in plan.sort_index().iterrows():
         rows.append([f"{style.escape(names.get(code))} {style.escape(code)}", *_plan_cells(row)])
+        ids.append(f"lsoa-{style.escape(code)}")
     heads = ["LSOA", "Road km", "Points", "Panoramas", "Images", "held", "to fetch", "Median metres away"]
-    return pages.table("The plan by LSOA", [*heads, "Oldest", "Median age, years", "Cost, US$"], rows)
+    return pages.table("The plan by LSOA", [*heads, "Oldest", "Median age, years", "Cost, US$"], rows, ids=ids)
 
 
 def _plan_cells(row: pd.Series) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from streetimd_assets.plots import style
@@ -14,7 +15,7 @@ _AXIS_TITLES = {
     "permutation": "Loss of R² when the feature is shuffled among held-out LSOAs",
     "gini": "Share of impurity removed by the forest's splits",
 }
-_SPREADS = {"permutation": "bar end: ± sd over repeats", "gini": "bar end: ± sd over trees"}
+_SPREADS = {"permutation": "thin line: ± sd over repeats", "gini": "thin line: ± sd over trees, cut at zero"}
 
 
 def ranked_importances(
@@ -56,13 +57,17 @@ def ranked_importances(
     figure.add_bar(
         x=value, y=list(range(len(top))), orientation="h", text=text, textposition="none", hoverinfo="text",
         marker={
-            "color": [style.COLOURS[5] if share else style.COLOURS[0] for share in is_share],
+            "color": [style.COLOURS[5] if share else style.COLOURS[4] for share in is_share],
             # shares are hatched too, so that a grey print tells them from dimensions
             "pattern": {"shape": ["/" if share else "" for share in is_share], "solidity": 0.25},
         },
-        error_x={"type": "data", "array": spread, "color": style.INK, "thickness": 1.2, "width": 3},
+        error_x={
+            "type": "data", "symmetric": False, "array": spread, "color": style.INK, "thickness": 1.2, "width": 3,
+            # a share of impurity is never below zero
+            "arrayminus": np.minimum(spread, np.maximum(value, 0)) if method == "gini" else spread,
+        },
     )  # fmt: skip
-    spread_words = _SPREADS.get(method, "bar end: ± sd")
+    spread_words = _SPREADS.get(method, "thin line: ± sd")
     figure.update_xaxes(
         title_text=f"{_AXIS_TITLES.get(method, style.escape(method))}<br>"
         f"({spread_words}; {len(top)} of {style.plural(len(rows), 'feature')})",

@@ -1,9 +1,10 @@
-"""Links out of a page: to a provider's own viewer, its terms, a licence.
+"""Links out of a page: to a provider's own viewer, its terms, a licence; and to other pages of the study.
 
 A page fetches nothing by itself; a link is followed only by who clicks it. The page it leads to is
 told neither where it was clicked nor given a hand on the page it was clicked in.
 """
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,3 +36,16 @@ def outside_link(url: Any, words: str) -> str:
     if address is None:
         return words
     return f'<a href="{address}" target="_blank" rel="noopener noreferrer">{words}</a>'
+
+
+def page_link(address: str, words: str) -> str:
+    """Return words, already escaped, as a link to another page of the study; `address` is relative to this one."""
+    return f'<a href="{style.escape(address)}">{words}</a>'
+
+
+def other_pages(addresses: Mapping[str, str]) -> str:
+    """Return a line of links to other pages of the study: relative addresses by what is there, already escaped."""
+    if not addresses:
+        return ""
+    ways = " · ".join(page_link(address, words) for words, address in addresses.items())
+    return f'<p class="ways">See also: {ways}</p>'

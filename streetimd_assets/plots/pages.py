@@ -2,14 +2,16 @@
 
 Blocks are strings of finished HTML. Words in them come from this room or have passed through
 :func:`streetimd_assets.plots.style.escape`. Each page also carries a content security policy that lets
-no script run but the two written here, so that text which slipped through would still be only text.
+no script run but those of this room, so that text which slipped through would still be only text.
 """
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from streetimd_assets.plots import style
@@ -44,12 +46,32 @@ th, td { padding: .28rem .75rem .28rem 0; border-bottom: 1px solid #e4e7eb; text
 thead th { border-bottom: 2px solid var(--line); } tbody th { font-weight: 500; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.text, tbody th { overflow-wrap: break-word; } thead th.number { white-space: normal; vertical-align: bottom; }
-@media print { body { max-width: none; font-size: 11pt; } nav, .skip { display: none; }
-  figure.plot, tr { break-inside: avoid; } .long { max-height: none; } .scroll { overflow: visible; } }
+@media print { body { max-width: none; padding: 0; font-size: 11pt; } nav, .skip { display: none; }
+  figure.plot, tr { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  table { font-size: 8.5pt; } th, td { padding-right: .5rem; } .long { max-height: none; } .scroll { overflow: visible; } }
 """
 
-# draws each figure from the data beside it as it comes near the window, and all of them for a print
+# unpacks the plot library, which stands in the page as gzip in base64, and runs it: the policy knows
+# its hash; then draws each figure from the data beside it as it comes near the window, and all of
+# them for a print
 _DRAW = """
+(async () => {
+const packed = document.getElementById("plot-library");
+if (!window.DecompressionStream) {
+  for (const data of document.querySelectorAll("script[data-figure]"))
+    document.getElementById(data.dataset.figure).textContent =
+      "This figure needs a browser of 2023 or later: Chrome, Edge, Firefox or Safari, brought up to date.";
+  return;
+}
+const bytes = Uint8Array.from(atob(packed.textContent), (sign) => sign.charCodeAt(0));
+packed.remove();
+const library = document.createElement("script");
+library.textContent = await new Response(
+  new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+// maps, which need no library, come first
+const later = window.requestIdleCallback || setTimeout;
+await new Promise((done) => later(() => done(), window.requestIdleCallback && {timeout: 500}));
+document.head.append(library);
 const holders = new Map();
 for (const data of document.querySelectorAll("script[data-figure]"))
   holders.set(document.getElementById(data.dataset.figure), data);
@@ -63,11 +85,33 @@ function draw(holder) {
     modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
   });
 }
+// one at a time, so that the page answers in between
+let wanted = [];
+async function drawWanted() {
+  while (wanted.length) {
+    draw(wanted[0]);
+    await new Promise((done) => setTimeout(done));
+    wanted.shift();
+  }
+}
 const watcher = new IntersectionObserver((seen) => {
-  for (const entry of seen) if (entry.isIntersecting) { watcher.unobserve(entry.target); draw(entry.target); }
+  const near = seen.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+  for (const holder of near) watcher.unobserve(holder);
+  const isIdle = !wanted.length;
+  wanted.push(...near);
+  if (isIdle) drawWanted();
 }, {rootMargin: "800px"});
 for (const holder of holders.keys()) watcher.observe(holder);
-addEventListener("beforeprint", () => { for (const holder of [...holders.keys()]) draw(holder); });
+// a sheet of paper is narrower than a window
+const plots = () => document.querySelectorAll(".js-plotly-plot");
+const resize = (change) => { for (const plot of plots()) Plotly.relayout(plot, change); };
+addEventListener("beforeprint", () => {
+  for (const holder of [...holders.keys()]) draw(holder);
+  resize({autosize: false, width: 670});
+});
+addEventListener("afterprint", () => resize({autosize: true, width: null}));
+document.documentElement.dataset.figures = "ready";
+})();
 """
 
 
@@ -86,12 +130,20 @@ class Page:
         outside, it is escaped here and stands on every figure.
     subject
         What the page is about, beside the heading; escaped here too.
+    introduction
+        Blocks that stand before the first section.
+    css
+        Rules beside those of every page.
+    scripts
+        Small scripts of this room beside the one that draws figures, run in this order once the page
+        is there; never with anything from outside in them.
     """
 
     heading: str
     subject: str
     introduction: list[str] = field(default_factory=list)
     css: str = ""
+    scripts: list[str] = field(default_factory=list)
     _sections: list[tuple[str, str, str]] = field(default_factory=list)
     _n_figures: int = 0
 
@@ -141,35 +193,51 @@ class Page:
             f'<h2 id="{anchor}-title">{name}</h2>\n{content}</section>'
             for anchor, name, content in self._sections
         )
-        scripts = _scripts() if self._n_figures else []
         return (
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_policy(scripts)}">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{self._policy()}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{title}</title>\n<style>{CSS}{self.css}</style>\n</head>\n<body>\n"
             '<a class="skip" href="#content">Skip to the content</a>\n'
             f"<header><h1>{style.escape(self.heading)}<br>{style.escape(self.subject)}</h1>\n"
             f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n<main id="content">\n'
             + "\n".join([*self.introduction, body, "</main>"])
-            + "".join(f"\n<script>{script}</script>" for script in scripts)
+            + self._scripts()
             + "\n</body>\n</html>\n"
         )
 
+    def _scripts(self) -> str:
+        """Return the page's scripts, small ones first: they need not wait for the plot library."""
+        small = "".join(f"\n<script>{script}</script>" for script in self.scripts)
+        if not self._n_figures:
+            return small
+        packed, _ = _plot_library()
+        return f'{small}\n<script type="text/plain" id="plot-library">{packed}</script>\n<script>{_DRAW}</script>'
 
-def _scripts() -> list[str]:
+    def _policy(self) -> str:
+        """Return a content security policy: no network, and no script but those of the page."""
+        hashes = [_hash(script) for script in self.scripts]
+        if self._n_figures:
+            hashes += [_plot_library()[1], _hash(_DRAW)]
+        allowed = " ".join(f"'sha256-{value}'" for value in hashes) or "'none'"
+        return (
+            "default-src 'none'; form-action 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
+            f"script-src {allowed}"
+        )
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+@cache
+def _plot_library() -> tuple[str, str]:
+    """Return plotly's script packed to two fifths of its size, and the hash of what unpacks from it."""
     from plotly.offline import get_plotlyjs
 
-    return [get_plotlyjs(), _DRAW]
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """Return a content security policy: no network, and no script but these."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{value}'" for value in hashes) or "'none'"
-    return (
-        "default-src 'none'; form-action 'none'; img-src data: blob:; style-src 'unsafe-inline'; "
-        f"script-src {allowed}"
-    )
+    script = get_plotlyjs()
+    # no time of making: the same page twice is the same bytes
+    return base64.b64encode(gzip.compress(script.encode(), 9, mtime=0)).decode(), _hash(script)
 
 
 def figure_json(figure: "go.Figure") -> str:
@@ -203,7 +271,14 @@ def bullets(sentences: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{sentence}</li>" for sentence in sentences) + "</ul>"
 
 
-def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, words: Sequence[int] = (0,)) -> str:
+def table(
+    caption: str,
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    words: Sequence[int] = (0,),
+    ids: Sequence[str] | None = None,
+) -> str:
     """Return an HTML table of finished cells, its first column the rows' heads.
 
     Parameters
@@ -216,11 +291,14 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]], *, 
         Cells, already escaped.
     words
         Places of the columns that hold words; the others are numbers, set to the right.
+    ids
+        An id for each row, already escaped, such as the ``lsoa-<code>`` that maps jump to; none if left out.
     """
     kinds = ["text" if place in words else "number" for place in range(len(heads))]
     head = "".join(f'<th scope="col" class="{kind}">{title}</th>' for kind, title in zip(kinds, heads, strict=True))
     rows = list(rows)
-    body = "".join(f"<tr>{_cells(row, kinds)}</tr>\n" for row in rows)
+    marks = [""] * len(rows) if ids is None else [f' id="{name}"' for name in ids]
+    body = "".join(f"<tr{mark}>{_cells(row, kinds)}</tr>\n" for mark, row in zip(marks, rows, strict=True))
     length = " long" if len(rows) > _LONG_TABLE else ""
     # a region that scrolls must be reachable by keyboard
     return (

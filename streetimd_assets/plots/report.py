@@ -6,22 +6,38 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from streetimd_assets.plots import (
+    capture_dates,
     categories,
-    coverage,
+    classification_quality,
+    correlation_sections,
+    label_quality,
     local_sections,
+    lsoa_sections,
     model_sections,
     pages,
+    provenance,
     study_sections,
     style,
 )
 from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.plots.picture_sheets import ReadImage
+from streetimd_assets.plots.provenance import Provenance
 
 if TYPE_CHECKING:
     import geopandas as gpd
 
 
 def study_report_page(
-    tables: Tables, *, heading: str, provenance: Mapping[str, str], titles: Mapping[str, str]
+    tables: Tables,
+    lsoas: "gpd.GeoDataFrame",
+    *,
+    heading: str,
+    made: Provenance,
+    titles: Mapping[str, str],
+    other_pages: Mapping[str, str] | None = None,
+    authority_pages: Mapping[str, str] | None = None,
+    read_image: ReadImage | None = None,
+    example_page: str | None = None,
 ) -> str:
     """Return the page that tells what the whole study found and how far it can be trusted.
 
@@ -30,32 +46,49 @@ def study_report_page(
     tables
         Tables of :mod:`streetimd_assets.schemas` by name; one that is missing or empty leaves a
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
-        `street_images`, `lsoa_features`, `imd_correlations`, `noise_correlations`,
-        `embedding_components`, `model_scores`, `lsoa_predictions`, `feature_importances`, and
-        ``recovered_beside_planted`` (finding, planted, recovered, unit) of a synthetic study.
+        `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
+        tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
+        `embedding_components`, `model_scores`, `lsoa_predictions`, `feature_importances`,
+        `example_images`; besides, ``component_scores`` (lsoa_code, component_1, component_2) and, of a
+        synthetic study, ``recovered_beside_planted`` (finding, planted, recovered, unit).
+    lsoas
+        Columns ``lsoa_code``, ``lsoa_name``, ``lad_code`` and ``geometry`` in EPSG:27700.
     heading
         Title of the study, which says SYNTHETIC IMAGES where images are painted.
-    provenance
-        What made the tables: versions, encoder, category set, dates.
+    made
+        What made the tables.
     titles
         Category names and what people read for them.
+    other_pages
+        Relative addresses of other pages by what they show, already escaped.
+    authority_pages
+        Relative addresses of the local authorities' pages by ``lad_code``.
+    read_image
+        Gives the bytes of a picture by its `image_path`; None where pictures may not stand beside maps.
+    example_page
+        Relative address of the page of examples, where pictures may not stand here.
 
     Returns
     -------
     html
         A self-contained page; everything from outside is escaped.
     """
-    page = pages.Page(heading, "Study report")
-    page.introduction.append(study_sections.question(tables))
-    study_sections.add_coverage(page, tables)
+    page = pages.Page(heading, "Study report", css=provenance.CSS)
+    page.introduction.append(study_sections.question(tables, other_pages or {}))
+    study_sections.add_coverage(page, tables, authority_pages or {})
+    capture_dates.add_capture_dates(page, tables)
     _add_categories(page, tables, titles)
-    study_sections.add_correlation(page, tables)
-    study_sections.add_components(page, tables)
+    classification_quality.add_quality(page, tables, titles)
+    label_quality.add_label_quality(page, tables, titles)
+    lsoa_sections.add_maps(page, tables, lsoas, titles)
+    correlation_sections.add_correlation(page, tables)
+    correlation_sections.add_components(page, tables)
     model_sections.add_models(page, tables, titles)
-    study_sections.add_importance(page, tables, titles)
+    study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)
+    lsoa_sections.add_lsoas(page, tables, lsoas)
     study_sections.add_meaning(page)
-    _add_provenance(page, tables, provenance)
+    provenance.add_provenance(page, tables, made)
     return page.render()
 
 
@@ -65,9 +98,9 @@ def local_authority_page(
     *,
     heading: str,
     name: str,
-    provenance: Mapping[str, str],
+    made: Provenance,
     titles: Mapping[str, str],
-    classification_page: str | None = None,
+    other_pages: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page of one local authority: coverage, maps, shares and how well models do here.
 
@@ -75,35 +108,38 @@ def local_authority_page(
     ----------
     tables
         Tables by name, only rows of this local authority: `panoramas`, `street_images`,
-        `lsoa_features`, `deprivation_indices`, `lsoa_predictions`, `local_authority_scores`.
-        `model_scores` tells what was predicted. Missing or empty ones leave a sentence.
+        `category_probabilities`, `prompt_sensitivities`, `lsoa_features`, `deprivation_indices`,
+        `lsoa_predictions`, `local_authority_scores`. `model_scores` tells what was predicted. Missing
+        or empty ones leave a sentence.
     lsoas
         Columns ``lsoa_code``, ``lsoa_name`` and ``geometry`` in EPSG:27700.
     heading
         Title of the study, which says SYNTHETIC IMAGES where images are painted.
     name
         Name of the local authority.
-    provenance
+    made
         What made the tables.
     titles
         Category names and what people read for them.
-    classification_page
-        Where its contact sheets are, relative to this page; no link if left out.
+    other_pages
+        Relative addresses of other pages, such as its contact sheets, by what they show, already escaped.
 
     Returns
     -------
     html
         A self-contained page; everything from outside is escaped.
     """
-    page = pages.Page(heading, "Local authority report" if name in heading else name)
-    page.introduction.append(local_sections.introduction(tables, name, len(lsoas), classification_page))
+    page = pages.Page(heading, "Local authority report" if name in heading else name, css=provenance.CSS)
+    page.introduction.append(local_sections.introduction(name, len(lsoas), other_pages or {}))
     local_sections.add_coverage(page, tables, lsoas)
-    local_sections.add_maps(page, tables, lsoas, titles)
+    capture_dates.add_capture_dates(page, tables)
+    lsoa_sections.add_maps(page, tables, lsoas, titles)
     _add_categories(page, tables, titles)
+    classification_quality.add_quality(page, tables, titles)
     local_sections.add_scores(page, tables)
-    local_sections.add_lsoas(page, tables, lsoas)
+    lsoa_sections.add_lsoas(page, tables, lsoas)
     study_sections.add_meaning(page)
-    _add_provenance(page, tables, provenance)
+    provenance.add_provenance(page, tables, made)
     return page.render()
 
 
@@ -146,8 +182,3 @@ def _category_table(features: pd.DataFrame, titles: Mapping[str, str]) -> str:
         ["Category", "Images", "Share", "Lower quartile", "Median LSOA", "Upper quartile"],
         rows,
     )
-
-
-def _add_provenance(page: pages.Page, tables: Tables, provenance: Mapping[str, str]) -> None:
-    page.add_section("provenance", "How this was made", coverage.provenance_table(provenance))
-    page.add_section("credits", "Credits and licences", coverage.credits_block(tables))

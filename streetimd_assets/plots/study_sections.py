@@ -2,16 +2,25 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-import pandas as pd
-
-from streetimd_assets.plots import correlation, coverage, importance, model_sections, pages, style
+from streetimd_assets.plots import (
+    coverage,
+    examples,
+    importance,
+    links,
+    model_sections,
+    pages,
+    picture_sheets,
+    style,
+)
 from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
-from streetimd_assets.schemas import MEASURES
+from streetimd_assets.plots.picture_sheets import Pictures, ReadImage
+
+# pictures of the report; the page of examples shows all that were chosen
+_MOST_FEATURES, _MOST_EXAMPLES = 8, 6
 
 
-def question(tables: Tables) -> str:
-    """Return the question in three sentences, and the headline if there are models."""
+def question(tables: Tables, addresses: Mapping[str, str]) -> str:
+    """Return the question in three sentences, the headline if there are models, and the ways to other pages."""
     asked = pages.paragraph(
         "Streets look different in deprived and in prosperous neighbourhoods.",
         "This study turns street images into numbers per LSOA, with a model that was never shown a deprivation "
@@ -20,11 +29,11 @@ def question(tables: Tables) -> str:
         "what location and chance alone would give.",
     )
     found = model_sections.headline(rows_of(tables, "model_scores"))
-    return asked + (f'\n<p class="headline">{found}</p>' if found else "")
+    return asked + (f'\n<p class="headline">{found}</p>' if found else "") + links.other_pages(addresses)
 
 
-def add_coverage(page: pages.Page, tables: Tables) -> None:
-    """Add what was covered, by local authority and by status."""
+def add_coverage(page: pages.Page, tables: Tables, authority_pages: Mapping[str, str]) -> None:
+    """Add what was covered, by status and by local authority, each leading to its page by its ``lad_code``."""
     features = rows_of(tables, "lsoa_features")
     blocks = []
     if features is None:
@@ -37,119 +46,24 @@ def add_coverage(page: pages.Page, tables: Tables) -> None:
                 f"{style.count(total['n_lsoas_with_images'])} of {style.plural(total['n_lsoas'], 'LSOA')} in "
                 f"{style.plural(len(counts), 'local authority', 'local authorities')} have images: "
                 f"{style.count(total['n_images'])} were classified and {style.count(total['n_images_kept'])} kept.",
-                coverage.capture_sentence(rows_of(tables, "panoramas")),
+                "A local authority whose name is a link has a page of its own." if authority_pages else "",
             )
         )
-        blocks.append(coverage.authority_table(counts))
+        blocks.append(coverage.authority_table(counts, authority_pages))
     page.add_section("coverage", "Coverage", *blocks, coverage.status_table(tables))
 
 
-def add_correlation(page: pages.Page, tables: Tables) -> None:
-    """Add the correlation of single dimensions beside what noise alone reaches."""
-    found, noise = rows_of(tables, "imd_correlations"), rows_of(tables, "noise_correlations")
-    title = "Correlation with deprivation, beside noise"
-    if found is None:
-        page.add_section("correlation", title, missing_note("imd_correlations"))
-        return
-    drawn = noise if noise is not None else pd.DataFrame(columns=["max_absolute_r"])
-    target = model_sections.target_of(tables)
-    measure = target if target in set(found["measure"]) else str(found["measure"].min())
-    strongest = correlation.correlations_beside_noise(found, drawn, measure=measure)
-    signed = correlation.correlations_beside_noise(found, drawn, measure=measure, order="dimension")
-    page.add_section(
-        "correlation",
-        title,
-        _noise_sentences(found[found["measure"] == measure], noise, measure),
-        page.figure(
-            strongest,
-            name=f"Dots: strength of each dimension’s correlation with {style.measure_label(measure)}",
-            caption="Every embedding dimension, the strongest first; the grey band is the sampling-noise floor, "
-            "and the bars at the side count draws of noise by the largest |r| they reached.",
-        ),
-        page.figure(
-            signed,
-            name=f"Bars: signed correlation of each dimension with {style.measure_label(measure)}",
-            caption="The same correlations with their sign, by dimension.",
-        ),
-        _measure_table(found, noise),
-        "" if noise is not None else missing_note("noise_correlations"),
-        pages.paragraph(
-            "p-values and q-values take LSOAs as independent, which they are not: neighbours resemble one "
-            "another, so the values are too small. The sampling-noise floor is drawn from noise without any "
-            "spatial pattern; a smooth pattern that has nothing to do with deprivation can rise above it too. "
-            "To lie above the floor is necessary, not sufficient."
-        ),
-    )
+def add_importance(
+    page: pages.Page,
+    tables: Tables,
+    titles: Mapping[str, str],
+    read_image: ReadImage | None = None,
+    example_page: str | None = None,
+) -> None:
+    """Add the features the models lean on, by each method, and what they look like.
 
-
-def strongest_of(rows: pd.DataFrame) -> pd.Series:
-    """Return the row with the largest |r|; the first row where no r is known."""
-    return rows.iloc[int(np.argmax(rows["pearson_r"].abs().fillna(-1).to_numpy()))]
-
-
-def _noise_sentences(rows: pd.DataFrame, noise: pd.DataFrame | None, measure: str) -> str:
-    strongest = strongest_of(rows)
-    sentences = [
-        f"The strongest of {style.plural(len(rows), 'dimension')} is number "
-        f"{style.count(strongest['dimension'])}: r = {style.number(strongest['pearson_r'])} with "
-        f"{style.measure_label(measure)}, over "
-        f"{style.plural(strongest['n_lsoas'], 'LSOA')}."
-    ]
-    if noise is not None:
-        low, middle, high = correlation.noise_floor(noise)
-        above = int((rows["pearson_r"].abs() > high).sum())
-        sentences.append(
-            f"As many dimensions of pure noise reach a largest |r| of {style.number(middle, 3)} "
-            f"({style.number(low, 3)} to {style.number(high, 3)} in 90% of {style.plural(len(noise), 'draw')}): "
-            f"the sampling-noise floor. {style.plural(above, 'dimension')} lie above it."
-        )
-    return pages.paragraph(*sentences)
-
-
-def _measure_table(found: pd.DataFrame, noise: pd.DataFrame | None) -> str:
-    floor = np.inf if noise is None else correlation.noise_floor(noise)[2]
-    rows = []
-    order = [*MEASURES, *sorted(set(found["measure"]) - set(MEASURES))]
-    for measure, group in sorted(found.groupby("measure"), key=lambda pair: order.index(str(pair[0]))):
-        strongest = strongest_of(group)
-        above = None if noise is None else (group["pearson_r"].abs() > floor).sum()
-        rows.append(
-            [style.measure_label(str(measure)), style.number(strongest["pearson_r"], 3),
-             style.count(strongest["dimension"]), style.number(strongest["spearman_r"], 3), style.count(above),
-             style.count((group["q_value"] < 0.05).sum()), style.count(strongest["n_lsoas"])]
-        )  # fmt: skip
-    heads = ["Measure", "Strongest r", "Dimension", "its Spearman", "above the floor", "q < 0.05", "LSOAs"]
-    return pages.table("Dimensions by measure; the floor was drawn for the target of the models", heads, rows)
-
-
-def add_components(page: pages.Page, tables: Tables) -> None:
-    """Add the principal components and their correlation with the target."""
-    components = rows_of(tables, "embedding_components")
-    if components is None:
-        page.add_section("components", "Principal components", missing_note("embedding_components"))
-        return
-    target = model_sections.target_of(tables)
-    strongest = strongest_of(components)
-    page.add_section(
-        "components",
-        "Principal components",
-        pages.paragraph(
-            f"{style.plural(len(components), 'component')} carry "
-            f"{style.percent(components['explained_variance_share'].sum())} of the variance of the mean "
-            "embeddings.",
-            f"Component {style.count(strongest['component'])} goes most with {style.measure_label(target)}: "
-            f"r = {style.number(strongest['pearson_r'])}. The sign of a component is arbitrary.",
-        ),
-        page.figure(
-            correlation.component_variances_and_correlations(components, target=target),
-            name="Bars: variance and correlation of each principal component",
-            caption="Above, the share of variance; below, the correlation of the scores with deprivation.",
-        ),
-    )
-
-
-def add_importance(page: pages.Page, tables: Tables, titles: Mapping[str, str]) -> None:
-    """Add the features the models lean on, by each method."""
+    Pictures stand here if `read_image` gives them; else a link to `example_page` does, if there is one.
+    """
     rows = rows_of(tables, "feature_importances")
     if rows is None:
         page.add_section("importance", "Feature importance", missing_note("feature_importances"))
@@ -170,6 +84,47 @@ def add_importance(page: pages.Page, tables: Tables, titles: Mapping[str, str]) 
             )
         )
     page.add_section("importance", "Feature importance", *blocks)
+    page.add_section(
+        "examples",
+        "What the leading features look like",
+        *_examples(page, tables, titles, read_image, example_page),
+    )
+
+
+def _examples(
+    page: pages.Page,
+    tables: Tables,
+    titles: Mapping[str, str],
+    read_image: ReadImage | None,
+    example_page: str | None,
+) -> list[str]:
+    rows = rows_of(tables, "example_images")
+    if rows is None:
+        return [missing_note("example_images")]
+    if read_image is None:
+        where = links.page_link(example_page, "a page of their own") if example_page else "a page of their own"
+        return [
+            pages.paragraph(
+                f"{style.plural(rows['image_id'].nunique(), 'example image')} of the "
+                f"{style.plural(rows['feature'].nunique(), 'leading feature')} stand in {where}: the provider does "
+                "not allow its pictures beside maps, or they were not kept."
+            )
+        ]
+    page.css += examples.CSS
+    page.scripts.append(picture_sheets.SCRIPT)
+    is_shown = (rows["feature_position"] <= _MOST_FEATURES) & (rows["position"] <= _MOST_EXAMPLES)
+    pictures = Pictures(read_image, int(is_shown.sum()))
+    blocks = [examples.caution(), picture_sheets.KEYS]
+    if example_page and not is_shown.all():
+        blocks.append(
+            pages.paragraph(f"There are more in {links.page_link(example_page, 'the page of examples')}.")
+        )
+    for _, some in rows[is_shown].groupby("feature_position", sort=True):
+        title, block = examples.feature_block(
+            some, pictures, titles, rows_of(tables, "imd_correlations"), model_sections.target_of(tables)
+        )
+        blocks += [f"<h3>{title}</h3>", block]
+    return blocks
 
 
 def add_recovered(page: pages.Page, tables: Tables) -> None:

@@ -92,7 +92,7 @@ def number(value: Any, digits: int = 2) -> str:
     """Return a number for people: thousands separated, a true minus sign, a dash if missing."""
     if is_missing(value):
         return NOT_KNOWN
-    return f"{float(value):,.{digits}f}".replace("-", "−")
+    return f"{float(value):z,.{digits}f}".replace("-", "−")
 
 
 def count(value: Any) -> str:

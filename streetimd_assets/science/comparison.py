@@ -149,12 +149,16 @@ def tuned_models(
     scores: list[dict[str, Any]] = []
     predictions: list[pd.DataFrame] = []
     fitted: list[FittedModel] = []
-    for model in _models(target_name, statistic, estimators):
+    models = _models(target_name, statistic, estimators)
+    n_steps, n_begun = len(models) * len(setting.splits), 0
+    for model in models:
         learner = (BASELINES if model.feature_set == "baseline" else learners)[model.estimator]
         matrix = _matrix(model, known, places, shares)
         for split in setting.splits:
+            n_begun += 1
             if progress:
-                progress(f"{model.under(split)}: {len(setting.splits[split])} folds")
+                n_folds_here = len(setting.splits[split])
+                progress(f"model {n_begun} of {n_steps}: {model.under(split)}, {n_folds_here} folds")
             rows, held_out = _compare(model, learner, matrix, setting, split)
             scores += rows
             predictions.append(held_out)

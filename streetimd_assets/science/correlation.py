@@ -192,6 +192,25 @@ def principal_components(
     return table, scores
 
 
+def component_scores(embeddings: Array, loadings: Array) -> npt.NDArray[np.float64]:
+    """Return where LSOAs lie along principal components, from the middle of these LSOAs.
+
+    Parameters
+    ----------
+    embeddings
+        Shape (n_lsoas, n_dimensions), without missing values.
+    loadings
+        Directions of unit length, shape (n_components, n_dimensions).
+
+    Returns
+    -------
+    scores
+        Shape (n_lsoas, n_components).
+    """
+    vectors = np.asarray(embeddings, dtype=np.float64)
+    return np.asarray((vectors - vectors.mean(axis=0)) @ np.asarray(loadings, dtype=np.float64).T)
+
+
 def _directions(vectors: Array, n_components: int) -> tuple[Array, Array]:
     """Shares of variance and unit directions (n_components, n_dimensions) of centred rows."""
     _, singular, directions = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)

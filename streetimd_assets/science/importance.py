@@ -84,9 +84,9 @@ def feature_importances(
     forest = Model(target_name, "both", RandomForest.name, statistic)
     models = dict.fromkeys([forest, best_model(scores)] if scores is not None else [forest])
     tables = []
-    for model in models:
+    for number, model in enumerate(models, start=1):
         if progress:
-            progress(f"importance: {model.model_id}")
+            progress(f"importance {number} of {len(models)}: {model.model_id}")
         matrix = feature_matrix(known, shares=shares, **model.matrix_arguments())
         require_enough(len(matrix.lsoa_codes), "have these features and a target")
         truth = observed.loc[list(matrix.lsoa_codes)].to_numpy()

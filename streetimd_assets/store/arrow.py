@@ -12,7 +12,7 @@ import pyarrow as pa
 from streetimd_assets.errors import StoreError
 from streetimd_assets.schemas import EMBEDDING, EMBEDDING_DIMENSIONS, Column, Table
 
-_ARROW_TYPES = {
+ARROW_TYPES = {
     "VARCHAR": pa.string(),
     "INTEGER": pa.int32(),
     "BIGINT": pa.int64(),
@@ -84,7 +84,7 @@ def _as_array(table: Table, column: Column, cells: pd.Series) -> pa.Array:
         if column.type in ("INTEGER", "BIGINT"):
             # of Python objects, arrow would drop a fraction without a word
             cells = cells.convert_dtypes()
-        return pa.Array.from_pandas(cells, type=_ARROW_TYPES[column.type])
+        return pa.Array.from_pandas(cells, type=ARROW_TYPES[column.type])
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise StoreError(
             f"{table.name}.{column.name} cannot be kept as {column.type} ({str(error).splitlines()[0]}); "

@@ -91,7 +91,7 @@ class TableStore:
         TableUnreadableError
             If the file is not a table of this package.
         """
-        rows = self._read_arrow(name, local_authority, columns)
+        rows = self.read_arrow(name, local_authority, columns)
         return pd.DataFrame(
             {
                 name: as_cells(column) if pa.types.is_fixed_size_list(column.type) else column.to_pandas()
@@ -119,7 +119,7 @@ class TableStore:
 
     def read_embeddings(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
         """Read image embeddings as their rows and a matrix of shape (n_images, 512)."""
-        rows = self._read_arrow("image_embeddings", local_authority, None)
+        rows = self.read_arrow("image_embeddings", local_authority, None)
         frame = rows.drop_columns(["embedding"]).to_pandas()
         return frame, as_matrix(rows.column("embedding"))
 
@@ -154,7 +154,7 @@ class TableStore:
 
     def content_hash(self, name: str, local_authority: str | None = None) -> str:
         """Return a SHA-256 of the rows in their order; when they were written plays no part."""
-        return hash_rows(self._read_arrow(name, local_authority, None))
+        return hash_rows(self.read_arrow(name, local_authority, None))
 
     def frame_hash(self, name: str, frame: pd.DataFrame) -> str:
         """Return what :meth:`content_hash` will be once this frame has been written."""
@@ -168,7 +168,8 @@ class TableStore:
         """Remove what killed runs left half written, tables and pictures; return how many files."""
         return sweep(self.folder / "tables") + sweep(self.folder / "images")
 
-    def _read_arrow(self, name: str, local_authority: str | None, columns: Sequence[str] | None) -> pa.Table:
+    def read_arrow(self, name: str, local_authority: str | None, columns: Sequence[str] | None) -> pa.Table:
+        """Read a table as Arrow keeps it, in the order of its key."""
         path = self.path(name, local_authority)
         if not path.exists():
             what = name if local_authority is None else f"{name} for {local_authority}"

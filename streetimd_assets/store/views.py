@@ -21,11 +21,11 @@ def show_table(store: TableStore, name: str) -> None:
     TableUnreadableError
         If a file among the study's tables is not one.
     """
-    if name in _shown(store):
+    if name in shown_tables(store):
         return
     rebuild_views(store)
     # another run may have looked round before this table was there, and renamed its database last
-    while not _written(store) <= _shown(store):
+    while not written_tables(store) <= shown_tables(store):
         rebuild_views(store)
 
 
@@ -43,15 +43,16 @@ def rebuild_views(store: TableStore) -> Path:
     with written_whole(target) as temporary:
         connection = duckdb.connect(str(temporary))
         try:
-            for name in sorted(_written(store)):
-                _add_view(connection, store, name)
+            for name in sorted(written_tables(store)):
+                add_view(connection, store, name)
             connection.execute("CHECKPOINT")
         finally:
             connection.close()
     return target
 
 
-def _written(store: TableStore) -> set[str]:
+def written_tables(store: TableStore) -> set[str]:
+    """Return the names of the tables that have been materialised, for one local authority at least."""
     return {
         name
         for name, table in TABLES.items()
@@ -59,7 +60,7 @@ def _written(store: TableStore) -> set[str]:
     }
 
 
-def _shown(store: TableStore) -> set[str]:
+def shown_tables(store: TableStore) -> set[str]:
     """Return the names of the tables that the study's database shows, from where the data are now."""
     target = views_path(store)
     if not target.exists():
@@ -73,11 +74,21 @@ def _shown(store: TableStore) -> set[str]:
     return {name for name, sql in views if _pattern(store, name) in sql}
 
 
-def _add_view(connection: duckdb.DuckDBPyConnection, store: TableStore, name: str) -> None:
+def add_view(
+    connection: duckdb.DuckDBPyConnection, store: TableStore, name: str, *, is_temporary: bool = False
+) -> None:
+    """Show a table under its name in an open database; a temporary view ends with the connection.
+
+    Raises
+    ------
+    TableUnreadableError
+        If a file of the table is not one.
+    """
     options = ", hive_partitioning=true, union_by_name=true" if TABLES[name].is_partitioned else ""
     source = f"read_duckdb({_pattern(store, name)}, table_name='{name}'{options})"
     try:
-        connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {source}")
+        kind = "TEMP VIEW" if is_temporary else "VIEW"
+        connection.execute(f"CREATE {kind} {name} AS SELECT * FROM {source}")
     except duckdb.Error as error:
         raise TableUnreadableError(
             f"table {name} cannot be shown in the study's database ({str(error).splitlines()[0]}); "
@@ -86,6 +97,11 @@ def _add_view(connection: duckdb.DuckDBPyConnection, store: TableStore, name: st
 
 
 def _pattern(store: TableStore, name: str) -> str:
-    """Return the files of a table as a pattern within quotes; signs that are patterns stand for themselves."""
-    folder = re.sub(r"([\[*?])", r"[\1]", str((store.folder / "tables" / name).resolve())).replace("'", "''")
+    """Return the files of a table as a pattern within quotes."""
+    folder = as_pattern(store.folder / "tables" / name).replace("'", "''")
     return f"'{folder}/*/part.duckdb'" if TABLES[name].is_partitioned else f"'{folder}/part.duckdb'"
+
+
+def as_pattern(folder: Path) -> str:
+    """Return a folder's path as a pattern in which every sign stands for itself."""
+    return re.sub(r"([\[*?])", r"[\1]", str(folder.resolve()))

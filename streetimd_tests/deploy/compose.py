@@ -9,7 +9,9 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE_FILE = REPOSITORY / "docker-compose.yml"
-PYTHON_SERVICES = ("code", "webserver", "daemon")
+# those that speak to Dagster's database, and the one that only shows pages
+DAGSTER_SERVICES = ("code", "webserver", "daemon")
+PYTHON_SERVICES = (*DAGSTER_SERVICES, "reports")
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?:(?P<sign>:-|:\?)(?P<text>[^}]*))?\}")
 
 

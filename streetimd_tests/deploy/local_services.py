@@ -44,6 +44,11 @@ class LocalServices:
         return f"http://127.0.0.1:{self.ports['3000']}"
 
     @property
+    def pages_address(self) -> str:
+        """Where the server of pages answers."""
+        return f"http://127.0.0.1:{self.ports['3001']}"
+
+    @property
     def data(self) -> Path:
         """The folder that stands for the data volume."""
         return self.paths["/data"]
@@ -145,14 +150,14 @@ def started(folder: Path, variables: Mapping[str, str]) -> Iterator[LocalService
     Skips the test if PostgreSQL's server is not installed.
     """
     postgres_programs()
-    services = LocalServices(read_compose(variables), folder, _free_ports("3000", "4000", "5432"))
+    services = LocalServices(read_compose(variables), folder, _free_ports("3000", "3001", "4000", "5432"))
     services.lay_out()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_database(services))
         stack.callback(services.stop, *PYTHON_SERVICES)
         healthy = {"db"}
         for name in PYTHON_SERVICES:
-            for needed in set(services.compose["services"][name]["depends_on"]) - healthy:
+            for needed in set(services.compose["services"][name].get("depends_on", ())) - healthy:
                 services.wait_until_healthy(needed)
                 healthy.add(needed)
             services.start(name)

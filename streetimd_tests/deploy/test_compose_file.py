@@ -12,6 +12,7 @@ import yaml
 
 from streetimd_tests.deploy.compose import (
     COMPOSE_FILE,
+    DAGSTER_SERVICES,
     PYTHON_SERVICES,
     REPOSITORY,
     NotSetError,
@@ -50,7 +51,7 @@ def environment_of_image(dockerfile: list[tuple[str, str]]) -> dict[str, str]:
 
 def test_every_port_is_published_on_this_machine_only(compose):
     published = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert published == ["127.0.0.1:3000:3000"]
+    assert published == ["127.0.0.1:3000:3000", "127.0.0.1:3001:3001"]
 
 
 def test_no_service_sees_the_docker_engine_or_has_more_rights_than_it_needs(compose):
@@ -71,7 +72,7 @@ def test_a_missing_password_stops_with_a_sentence_that_says_what_to_do():
 
 
 def test_the_password_in_the_file_of_secrets_reaches_the_database_and_its_three_users(compose):
-    held = [compose["services"][name]["environment"]["POSTGRES_PASSWORD"] for name in ("db", *PYTHON_SERVICES)]
+    held = [compose["services"][name]["environment"]["POSTGRES_PASSWORD"] for name in ("db", *DAGSTER_SERVICES)]
     assert held == ["chosen"] * 4
     assert ".env" in (REPOSITORY / ".gitignore").read_text().splitlines()
     assert "!.env" not in (REPOSITORY / ".dockerignore").read_text().splitlines()
@@ -85,14 +86,14 @@ def test_every_service_is_watched_restarted_and_given_time_to_stop(compose):
 
 
 def test_nothing_starts_before_what_it_needs_answers(compose):
-    waits = {name: set(compose["services"][name]["depends_on"]) for name in PYTHON_SERVICES}
+    waits = {name: set(compose["services"][name]["depends_on"]) for name in DAGSTER_SERVICES}
     assert waits == {"code": {"db"}, "webserver": {"db", "code"}, "daemon": {"db", "code"}}
-    for name in PYTHON_SERVICES:
+    for name in DAGSTER_SERVICES:
         conditions = compose["services"][name]["depends_on"].values()
         assert all(condition == {"condition": "service_healthy"} for condition in conditions)
 
 
-def test_the_three_services_are_one_image_that_does_not_run_as_root(compose, dockerfile):
+def test_the_four_services_are_one_image_that_does_not_run_as_root(compose, dockerfile):
     assert {compose["services"][name]["image"] for name in PYTHON_SERVICES} == {"streetimd:local"}
     assert all("user" not in compose["services"][name] for name in PYTHON_SERVICES)
     last_user = [text for instruction, text in dockerfile if instruction == "USER"][-1]
@@ -135,15 +136,36 @@ def test_every_volume_named_is_declared_and_used(compose):
     assert {name for name in sources if not name.startswith((".", "/"))} == set(compose["volumes"])
 
 
-def test_data_and_logs_lie_on_the_volume_that_all_three_services_share(compose, dockerfile):
+def test_data_and_logs_lie_on_the_volume_that_all_of_dagsters_services_share(compose, dockerfile):
     image = environment_of_image(dockerfile)
-    for name in PYTHON_SERVICES:
+    for name in DAGSTER_SERVICES:
         service = compose["services"][name]
         (data,) = [inside for inside, outside in mounts(service).items() if outside == "data"]
         environment = image | service["environment"]
         for variable in ("STREETIMD_DATA", "DAGSTER_LOGS", "XDG_CACHE_HOME"):
             assert PurePosixPath(environment[variable]).is_relative_to(data), variable
         assert f"{environment['DAGSTER_HOME']}/dagster.yaml" in mounts(service)
+
+
+def test_the_server_of_reports_may_only_read_the_data_and_is_told_no_secret(compose):
+    reports = compose["services"]["reports"]
+    assert reports["volumes"] == ["data:/data:ro"]
+    assert reports["read_only"] is True
+    assert reports["environment"] == {"STREETIMD_DATA": "/data", "STREETIMD_PAGES_URL": "http://127.0.0.1:3001"}
+
+
+def test_links_to_reports_lead_to_where_the_server_of_reports_is_published(compose):
+    (published,) = compose["services"]["reports"]["ports"]
+    assert published.endswith(":3001")
+    for name in DAGSTER_SERVICES:
+        address = compose["services"][name]["environment"]["STREETIMD_PAGES_URL"]
+        assert address == f"http://{published.removesuffix(':3001')}"
+
+
+def test_the_server_of_reports_shows_the_study_that_the_others_run():
+    compose = read_compose({"POSTGRES_PASSWORD": "chosen", "STREETIMD_STUDY": "england"})
+    assert compose["services"]["reports"]["command"][:3] == ["streetimd", "pages", "england"]
+    assert compose["services"]["code"]["environment"]["STREETIMD_STUDY"] == "england"
 
 
 def test_every_command_is_one_that_the_package_installs_and_every_module_is_there(compose):
@@ -166,7 +188,7 @@ def test_the_workspace_looks_for_the_code_server_where_it_listens(compose):
 def test_every_variable_that_dagster_reads_is_set(compose):
     wanted = set(re.findall(r"\{env: (\w+)\}", (DEPLOY / "dagster.yaml").read_text()))
     assert len(wanted) == 6
-    for name in PYTHON_SERVICES:
+    for name in DAGSTER_SERVICES:
         assert wanted <= set(compose["services"][name]["environment"]), name
 
 

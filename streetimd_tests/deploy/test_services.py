@@ -139,5 +139,13 @@ def test_what_the_step_printed_is_where_the_webserver_looks_for_it(services, run
     assert {path.suffix for path in written.iterdir()} >= {".err", ".out"}
 
 
+def test_a_report_on_the_data_volume_opens_in_the_server_of_reports(services):
+    page = services.data / "demo" / "pages" / "study_report.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("<h1>made by a run</h1>")
+    with urllib.request.urlopen(f"{services.pages_address}/demo/study_report.html", timeout=20) as reply:
+        assert reply.read() == page.read_bytes()
+
+
 def test_the_password_is_in_no_log(services, run):
     assert [name for name in services.processes if PASSWORD in services.log(name)] == []

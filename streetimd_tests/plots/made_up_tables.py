@@ -53,6 +53,7 @@ def made_up_tables(lsoas=None, seed=0):
         ),
         "panoramas": pd.DataFrame(
             {
+                "lsoa_code": [codes.iloc[k * n // 10] for k in range(10)],
                 "status": ["ok"] * 8 + ["no_imagery", "too_far"],
                 "captured_on": [date(2020, 1, 15) + timedelta(days=30 * k) for k in range(10)],
             }
@@ -63,8 +64,25 @@ def made_up_tables(lsoas=None, seed=0):
                 "source": "painted",
                 "licence": "CC0",
                 "credit": ["A. Painter"] * 20 + [None] * 12,
+                "captured_on": date(2020, 1, 15),
             }
         ),
+        "category_embeddings": pd.DataFrame(
+            {
+                "position": range(3),
+                "category": list(TITLES),
+                "is_reject": [name in REJECTS for name in TITLES],
+                "prompts": [f"a {name}\nthe {name}" for name in TITLES],
+            }
+        ),
+        "category_probabilities": pd.DataFrame(
+            {
+                "category": (["terrace"] * 5 + ["park"] * 4 + ["interior"]) * 10,
+                "probability": rng.uniform(0.4, 1, 100),
+                "margin": rng.uniform(0, 0.3, 100),
+            }
+        ),
+        "prompt_sensitivities": made_up_sensitivities(),
         "lsoa_features": made_up_features(codes, lads, rng),
         "imd_correlations": made_up_correlations(n, rng),
         "noise_correlations": pd.DataFrame(
@@ -87,7 +105,11 @@ def made_up_tables(lsoas=None, seed=0):
         ),
         "model_scores": made_up_scores(n),
         "lsoa_predictions": made_up_predictions(codes, lads, rank, rng),
+        "component_scores": pd.DataFrame(
+            {"lsoa_code": codes, "component_1": rng.normal(size=n), "component_2": rng.normal(size=n)}
+        ),
         "feature_importances": made_up_importances(),
+        "example_images": made_up_examples(codes, lads),
         "local_authority_scores": pd.DataFrame(
             {
                 "model_id": [f"imd_rank/embeddings-mean/ridge/{split}" for split in SPLITS],
@@ -200,6 +222,8 @@ def made_up_predictions(codes, lads, rank, rng):
                     "observed": rank.astype(float),
                     "predicted": predicted,
                     "residual": rank - predicted,
+                    "predicted_low": predicted - 15,
+                    "predicted_high": predicted + 15 + np.arange(len(codes)) % 3,
                 }
             )
         )
@@ -218,3 +242,47 @@ def made_up_importances():
             "position": [1, 2, 3, 1, 2, 3],
         }
     )
+
+
+def made_up_sensitivities():
+    """Two local authorities of 100 images; one rewording moves every tenth image, the control takes none."""
+    variants = [
+        ("reworded: a picture of {}.", "reworded", None, 10),
+        ("park without: the park", "without_prompt", "park", 2),
+        ("control: a cucumber", "control", "control", 0),
+    ]
+    return pd.DataFrame(
+        [
+            (variant, kind, category, 100, n_changed, n_changed / 100)
+            for variant, kind, category, n_changed in variants
+            for _ in range(2)
+        ],
+        columns=["variant", "kind", "category", "n_images", "n_changed", "changed_share"],
+    )
+
+
+def made_up_examples(codes, lads):
+    """Two images at each end of two features."""
+    rows = [
+        {
+            "feature": feature,
+            "feature_position": place,
+            "end": end,
+            "position": position,
+            "value": (2 - position) * (1 if end == "high" else -1) / 10,
+            "image_id": f"{feature}@{end}{position}",
+            "lsoa_code": codes.iloc[position],
+            "lad_code": lads.iloc[position],
+            "heading_deg": 90.0,
+            "category": "park",
+            "image_path": f"{feature}-{end}-{position}.jpg",
+            "captured_on": date(2021, 5, 4),
+            "licence": "CC0",
+            "credit": "A. Painter",
+            "viewer_url": "https://example.org/picture",
+        }
+        for place, feature in enumerate(("mean_embedding_003", "park_share"), start=1)
+        for end in ("high", "low")
+        for position in (1, 2)
+    ]
+    return pd.DataFrame(rows)

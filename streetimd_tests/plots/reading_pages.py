@@ -1,5 +1,7 @@
 """Read a finished page as a browser would: its elements, its scripts and its figures."""
 
+import base64
+import gzip
 import json
 from html.parser import HTMLParser
 
@@ -45,8 +47,18 @@ class ReadPage(HTMLParser):
 
     @property
     def code(self):
-        """Scripts that run; figures stand in scripts that do not."""
-        return [text for attributes, text in self.scripts if attributes.get("type") != "application/json"]
+        """Scripts that run; data and the packed plot library stand in scripts that do not."""
+        return [text for attributes, text in self.scripts if "type" not in attributes]
+
+    @property
+    def plot_library(self):
+        """Script that the packed plot library unpacks to, empty if the page has none."""
+        packed = [text for attributes, text in self.scripts if attributes.get("id") == "plot-library"]
+        return "".join(gzip.decompress(base64.b64decode(text)).decode() for text in packed)
+
+    def data(self, name):
+        """What stands as JSON in the scripts of a class."""
+        return [json.loads(text) for attributes, text in self.scripts if attributes.get("class") == name]
 
     @property
     def figures(self):

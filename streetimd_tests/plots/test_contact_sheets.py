@@ -1,6 +1,7 @@
 """Contact sheets show each chosen picture with its scores, and never more than that."""
 
 import base64
+import hashlib
 import io
 import re
 from datetime import date
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from streetimd_assets.plots import contact_sheets
+from streetimd_assets.plots import contact_sheets, picture_sheets
 from streetimd_tests.plots.made_up_tables import SCRIPT, TITLES
 from streetimd_tests.plots.reading_pages import ReadPage
 
@@ -36,6 +37,7 @@ def chosen(n_per_category=2, n_least_decisive=3, categories=tuple(TITLES)):
     return table.assign(
         lsoa_code="Z0000001", heading_deg=90.0, probability=0.912, margin=0.0347, image_path=table["image_id"],
         captured_on=date(2021, 5, 4), licence="CC BY-SA 4.0", credit="A. Photographer", viewer_url=None,
+        **{f"{name}_probability": 0.912 if place == 0 else 0.07 / place for place, name in enumerate(categories)},
     )  # fmt: skip
 
 
@@ -54,7 +56,7 @@ def test_every_chosen_picture_stands_with_its_scores_place_date_and_credit():
     page = ReadPage(sheet(table))
     figures = page.attributes("figure")
     assert sorted(figure["title"] for figure in figures) == sorted(table["image_id"])
-    told = ("probability 0.91", "margin 0.035", "heading 90°", "LSOA Z0000001", "2021-05-04")
+    told = ("Terraced houses 0.91", "margin 0.035", "heading 90°", "LSOA Z0000001", "2021-05-04")
     for words in (*told, "A. Photographer · CC BY-SA 4.0"):
         assert page.words.count(words) == len(table), words
 
@@ -121,14 +123,17 @@ def test_script_planted_anywhere_comes_out_as_text():
     table["image_id"] = [f'{SCRIPT}" onload="alert(1)' for _ in range(len(table))]
     page = sheet(table, heading=SCRIPT, titles=dict.fromkeys(TITLES, SCRIPT), notes=[SCRIPT])
     read = ReadPage(page)
-    assert not read.scripts
+    assert read.code == [picture_sheets.SCRIPT]
     assert not any("onload" in attributes for _, attributes in read.elements)
     assert read.words.count(SCRIPT) > 10
 
 
-def test_the_page_needs_no_script_and_lets_none_run():
-    (policy,) = (a["content"] for a in ReadPage(sheet(chosen())).attributes("meta") if "http-equiv" in a)
-    assert "script-src 'none'" in policy
+def test_the_page_lets_no_script_run_but_the_one_of_its_keys():
+    read = ReadPage(sheet(chosen()))
+    (policy,) = (a["content"] for a in read.attributes("meta") if "http-equiv" in a)
+    (script,) = read.code
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy.endswith(f"script-src 'sha256-{digest}'")
     assert "default-src 'none'" in policy
 
 
@@ -187,3 +192,125 @@ def test_the_strip_keeps_its_limit_with_the_hardest_pictures_and_with_none():
     assert len(contact_sheets.preview_strip(chosen(), lambda path: hard, max_bytes=3_000)) <= 3_000
     for table, answer in ((chosen(), None), (chosen().iloc[:0], hard)):
         assert Image.open(io.BytesIO(contact_sheets.preview_strip(table, lambda path, a=answer: a))).height == 96
+
+
+def sections(page):
+    """Words of each section by its anchor."""
+    parts = re.split(r'<section id="([^"]+)"', page)
+    return {name: ReadPage(f"<div{text.split('</section>')[0]}</div>").words for name, text in pairs(parts)}
+
+
+def pairs(parts):
+    return zip(parts[1::2], parts[2::2], strict=True)
+
+
+def control_rows(n_images=2):
+    rows = chosen(n_images, 0, ("park",)).query("reason == 'highest_scoring'")
+    shares = {"terrace_probability": 0.2, "park_probability": 0.7, "interior_probability": 0.1}
+    return rows.assign(reason="control", category="control", probability=0.031, **shares)
+
+
+def made_up_sensitivities():
+    rows = [
+        ("reworded: a map of {}", "reworded", None, 120, 10, "park", "terrace", 7),
+        ("park without: a lawn", "without_prompt", "park", 120, 3, "park", "interior", 3),
+        ("park without: a pond", "without_prompt", "park", 120, 0, None, None, 0),
+        ("control: a cucumber", "control", None, 120, 1, "park", "control", 1),
+    ]
+    columns = ["variant", "kind", "category", "n_images", "n_changed", "changed_from", "changed_to"]
+    table = pd.DataFrame(rows, columns=[*columns, "n_changed_from_to"])
+    return table.assign(changed_share=table["n_changed"] / table["n_images"])
+
+
+def test_a_picture_shows_its_three_likeliest_categories_as_bars_and_the_one_it_was_chosen_for():
+    shares = {"shops": 0.52, "park": 0.31, "road": 0.14, "works": 0.03}
+    row = chosen(1, 0, ("shops",)).iloc[[0]].assign(**{f"{name}_probability": p for name, p in shares.items()})
+    titles = {name: name.title() for name in shares}
+    page = sheet(row.assign(category="works", probability=0.03), titles=titles)
+    read = ReadPage(page)
+    assert "Shops 0.52 Park 0.31 Road 0.14 Works 0.03" in read.words
+    bars = [attributes for attributes in read.attributes("li") if "style" in attributes]
+    assert [bar["style"] for bar in bars] == ["--share:52%", "--share:31%", "--share:14%", "--share:3%"]
+    assert [bar.get("class") for bar in bars] == [None, None, None, "for"]
+
+
+def test_reject_categories_stand_in_a_section_of_their_own_and_nowhere_else():
+    parts = sections(sheet(chosen(), rejects=["interior"]))
+    assert list(parts) == ["highest-scoring", "least-decisive", "category-grid", "set-aside"]
+    assert "Interior: highest-scoring" in parts["set-aside"]
+    assert "Interior: drawn at random" in parts["set-aside"]
+    for section in ("highest-scoring", "category-grid"):
+        # the other two categories link to their sheets, the reject has none
+        assert "Interior (" not in parts[section]
+        assert "Park (2)" in parts[section]
+
+
+def test_the_control_stands_last_with_what_it_would_take():
+    table = pd.concat([chosen(), control_rows()], ignore_index=True)
+    page = sheet(table, sensitivities=made_up_sensitivities())
+    parts = sections(page)
+    assert list(parts)[-2:] == ["control", "prompt-sensitivity"]
+    assert "a cucumber would take 1 of 120 images (0.83%)" in parts["control"]
+    assert parts["control"].count("control, if it were offered 0.03") == 2
+
+
+def test_changes_of_the_prompts_stand_in_a_table_the_largest_first_and_idle_ones_are_counted():
+    words = sections(sheet(chosen(), sensitivities=made_up_sensitivities()))["prompt-sensitivity"]
+    assert words.index("reworded: a map of {}") < words.index("park without: a lawn")
+    assert "Park → Terraced houses (7)" in words
+    assert "8.3%" in words
+    assert "1 other change of the prompts moved no image" in words
+    assert "a pond" not in words
+
+
+def test_markup_in_prompts_comes_out_as_text():
+    table = made_up_sensitivities().assign(variant=f"control: {SCRIPT}", changed_from=SCRIPT, changed_to=SCRIPT)
+    page = sheet(pd.concat([chosen(), control_rows()], ignore_index=True), sensitivities=table)
+    read = ReadPage(page)
+    assert read.code == [picture_sheets.SCRIPT]
+    assert read.words.count(SCRIPT) >= 4
+
+
+def test_a_study_without_other_wordings_has_no_section_of_them():
+    assert "prompt-sensitivity" not in sections(sheet(chosen(), sensitivities=made_up_sensitivities().iloc[:0]))
+
+
+@pytest.mark.parametrize("n_per_category", [60, 200])
+def test_a_page_keeps_its_limit_however_many_pictures_are_chosen(n_per_category):
+    # noise does not compress, and long names and links are as bad as they come
+    hard = [picture(320, 320, noisy=True, seed=seed) for seed in range(2)]
+    names = tuple(f"a_category_with_a_long_name_{number:02d}" for number in range(12))
+    table = chosen(n_per_category, 500, names).assign(credit="C" * 500, licence="L" * 500)
+    table["viewer_url"] = [f"https://viewer.example/{'v' * 150}?id={name}" for name in table["image_id"]]
+    titles = {name: f"{name} in other words for people" for name in names}
+    # a few pictures under many names: what is drawn is what counts, reading is what takes time
+    table["image_path"] = [f"{place % 40:03d}" for place in range(len(table))]
+    page = sheet(table, lambda path: hard[int(path) % 2], titles=titles)
+    assert len(page.encode()) <= picture_sheets.PAGE_BYTES
+    n_shown = len(ReadPage(page).attributes("img"))
+    assert 1_500 < n_shown <= len(table)
+    assert ("pixels wide, because there are so many" in page) == (n_per_category == 200 or n_shown > 1_000)
+
+
+def test_where_not_all_fit_the_first_of_each_group_are_shown_and_the_page_says_so(monkeypatch):
+    monkeypatch.setattr(picture_sheets, "PAGE_BYTES", picture_sheets._REST_BYTES + 40 * 4_433)
+    table = chosen(12, 24)
+    table["margin"] = np.random.default_rng(3).random(len(table))
+    page = sheet(table)
+    shown = {figure["title"] for figure in ReadPage(page).attributes("figure")}
+    assert len(shown) <= 40
+    assert f"Of 96 chosen images, {len(shown)} are shown" in page
+    kept = table[table["image_id"].isin(shown)]
+    sizes = kept.groupby(["reason", "category"]).size()
+    assert sizes["highest_scoring"].nunique() == 1
+    for _, group in kept[kept["reason"] != "least_decisive"].groupby(["reason", "category"]):
+        assert sorted(group["position"]) == list(range(1, len(group) + 1))
+    doubtful = table[table["reason"] == "least_decisive"]
+    assert set(doubtful.nsmallest(sizes["least_decisive"].sum(), "margin")["image_id"]) <= shown
+
+
+def test_a_picture_chosen_twice_is_read_once():
+    table, asked = chosen(), []
+    table["image_path"] = "one"
+    sheet(table, lambda path: asked.append(path) or picture())
+    assert asked == ["one"]

@@ -1,43 +1,10 @@
-"""Maps are plain polygons in metres, dark where there is more deprivation."""
-
-import json
+"""Dark is always more, or more deprived; what is written beside a colour is the value itself."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import shapely
 
-from streetimd_assets.plots import maps, pages
-from streetimd_tests.plots.made_up_tables import SCRIPT, TITLES, made_up_lsoas
-
-
-@pytest.fixture(scope="module")
-def lsoas():
-    return made_up_lsoas(1)
-
-
-def ranks(lsoas):
-    return pd.Series(np.arange(1, len(lsoas) + 1), index=lsoas["lsoa_code"])
-
-
-def draw(lsoas, values, measure="imd_rank", shading=None):
-    shading = shading or maps.deprivation_shading(values, measure)
-    return maps.lsoa_map(lsoas, values, label="IMD rank (1 = most deprived)", shading=shading)
-
-
-def area(trace):
-    """Area of a drawn outline, its holes taken off."""
-    rings, ring = [], []
-    for place in zip([*trace.x, None], [*trace.y, None], strict=True):
-        if place == (None, None):
-            rings.append(shapely.Polygon(ring))
-            ring = []
-        else:
-            ring.append(place)
-    shape = rings[0]
-    for hole in rings[1:]:
-        shape = shape.difference(hole)
-    return shape.area
+from streetimd_assets.plots import maps, style
 
 
 def lightness(colour):
@@ -45,94 +12,54 @@ def lightness(colour):
     return 0.299 * red + 0.587 * green + 0.114 * blue
 
 
-def test_each_lsoa_is_drawn_where_it_lies_with_its_area_and_holes(lsoas):
-    figure = draw(lsoas, ranks(lsoas))
-    areas = [area(trace) for trace in figure.data[:-1]]
-    assert areas == pytest.approx(lsoas.area.tolist())
-    assert areas[0] == 500 * 500 - 100 * 100
-    assert min(figure.data[3].x) == lsoas.geometry.iloc[3].bounds[0]
+@pytest.mark.parametrize(("measure", "most_deprived"), [("imd_rank", 1), ("imd_decile", 1), ("imd_score", 10)])
+def test_the_most_deprived_lsoa_is_the_darkest_and_light_falls_evenly(measure, most_deprived):
+    shading = maps.deprivation_shading(pd.Series(np.arange(1.0, 11.0)), measure)
+    light = [lightness(shading.colour(value)) for value in range(1, 11)]
+    ordered = light if most_deprived == 1 else light[::-1]
+    assert ordered == sorted(ordered)
+    assert ordered[0] < 40 < 200 < ordered[-1]
 
 
-def test_both_axes_have_the_same_metres_per_pixel_and_say_their_system(lsoas):
-    layout = draw(lsoas, ranks(lsoas)).layout
-    assert (layout.yaxis.scaleanchor, layout.yaxis.scaleratio) == ("x", 1)
-    assert "m, EPSG:27700" in layout.xaxis.title.text
-    assert "m, EPSG:27700" in layout.yaxis.title.text
-    assert "25 LSOAs" in layout.xaxis.title.text
+@pytest.mark.parametrize("shading", [maps.share_shading, maps.amount_shading])
+def test_shares_and_amounts_start_at_zero_and_are_dark_where_high(shading):
+    drawn = shading(pd.Series([20.0, 35.0, np.nan]))
+    assert (drawn.low, drawn.high) == (0, 35)
+    assert lightness(drawn.colour(35.0)) < lightness(drawn.colour(20.0)) < lightness(drawn.colour(0.0))
 
 
-def test_values_are_matched_by_code_not_by_order(lsoas):
-    values = ranks(lsoas)
-    shuffled = values.sample(frac=1, random_state=1)
-    assert draw(lsoas, shuffled).to_json() == draw(lsoas, values).to_json()
+def test_residuals_are_white_at_zero_and_equally_wide_on_either_side():
+    drawn = maps.residual_shading(pd.Series([-40.0, 25.0]), "imd_rank")
+    assert (drawn.low, drawn.high, drawn.hatches_negative) == (-40, 40, True)
+    assert drawn.colour(0.0) == "#f7f7f7"
+    assert lightness(drawn.colour(0.0)) > max(lightness(drawn.colour(-40.0)), lightness(drawn.colour(40.0)))
 
 
-@pytest.mark.parametrize(("measure", "most_deprived"), [("imd_rank", 0), ("imd_decile", 0), ("imd_score", -1)])
-def test_the_most_deprived_lsoa_is_the_darkest(lsoas, measure, most_deprived):
-    values = ranks(lsoas) if measure != "imd_decile" else (ranks(lsoas) + 4) // 5
-    light = [lightness(trace.fillcolor) for trace in draw(lsoas, values, measure).data[:-1]]
-    assert light[most_deprived] == min(light)
-    assert light[-1 - most_deprived if most_deprived else -1] == max(light)
+def test_a_value_has_the_same_colour_alone_and_among_others():
+    drawn = maps.share_shading(pd.Series([0.0, 80.0]))
+    values = np.array([0.0, 13.0, np.nan, 41.5, 80.0, 95.0])
+    steps = drawn.steps(values)
+    assert steps.tolist() == [0, 10, -1, 33, 64, 64]
+    palette = [*drawn.palette, style.NO_VALUE]
+    assert [palette[step] for step in steps] == [drawn.colour(value) for value in values]
 
 
-def test_an_lsoa_without_a_value_is_crossed_and_counted(lsoas):
-    values = ranks(lsoas).astype(float)
-    values.iloc[2] = np.nan
-    figure = draw(lsoas, values.drop(values.index[3]))
-    for place in (2, 3):
-        assert figure.data[place].fillpattern.shape == "x"
-        assert figure.data[place].text.endswith("no value")
-    assert figure.data[4].fillpattern.shape == ""
-    assert "2 crossed" in figure.layout.xaxis.title.text
+def test_values_are_written_with_their_unit_and_missing_ones_in_words():
+    drawn = maps.amount_shading(pd.Series([12_000.0]), suffix=" years", digits=1)
+    assert drawn.words(-1234.56) == "−1,234.6 years"
+    assert drawn.words(np.nan) == "no value"
 
 
-def test_residuals_are_white_at_zero_and_hatched_below(lsoas):
-    values = pd.Series(0.0, index=lsoas["lsoa_code"])
-    values.iloc[:2] = [-40.0, 25.0]
-    figure = draw(lsoas, values, shading=maps.residual_shading(values, "imd_rank"))
-    low, high, zero = figure.data[:3]
-    assert (low.fillpattern.shape, high.fillpattern.shape, zero.fillpattern.shape) == ("/", "", "")
-    assert lightness(zero.fillcolor) > max(lightness(low.fillcolor), lightness(high.fillcolor))
-    assert (figure.data[-1].marker.cmin, figure.data[-1].marker.cmax) == (-40, 40)
+@pytest.mark.parametrize(
+    ("values", "measure", "are_boxes"),
+    [([1.0, 10.0], "imd_decile", True), ([1.0, 300.0], "imd_rank", False), ([1.5, 8.2], "imd_rank", False)],
+)
+def test_a_scale_of_a_few_whole_numbers_is_told_in_boxes(values, measure, are_boxes):
+    assert maps.deprivation_shading(pd.Series(values), measure).is_counted_in_boxes is are_boxes
 
 
-def test_neighbours_keep_their_shared_border_when_simplified():
-    # a wavy border, finer than a screen can show
-    steps = np.linspace(0, 50_000, 4_001)
-    border = np.column_stack([25_000 + 8 * np.sin(steps / 15), steps])
-    west = shapely.Polygon([*border, (0, 50_000), (0, 0)])
-    east = shapely.Polygon([*border, (50_000, 50_000), (50_000, 0)])
-    lsoas = made_up_lsoas(1).iloc[:2].set_geometry([west, east], crs="EPSG:27700")
-    first, second = draw(lsoas, ranks(lsoas)).data[:2]
-    assert len(first.x) < 200
-    assert area(first) + area(second) == pytest.approx(50_000**2)
-
-
-def test_the_menu_changes_category_colours_texts_and_scale(lsoas):
-    shares = pd.DataFrame({"park": np.linspace(0, 0.5, 25), "terrace": 0.2}, index=lsoas["lsoa_code"])
-    figure = maps.category_share_map(lsoas, shares, TITLES)
-    first, second = figure.layout.updatemenus[0].buttons
-    assert (first.label, second.label) == ("Park", "Terraced houses")
-    (change,) = first.args
-    assert change["fillcolor"][:-1] == [trace.fillcolor for trace in figure.data[:-1]]
-    assert change["text"][:-1] == [trace.text for trace in figure.data[:-1]]
-    (change,) = second.args
-    assert change["marker.cmax"][-1] == pytest.approx(20)
-    assert all("Terraced houses" in text for text in change["text"][:-1])
-
-
-def test_an_lsoa_that_has_a_share_of_one_category_only_is_crossed_for_the_other(lsoas):
-    shares = pd.DataFrame({"park": np.linspace(0, 0.5, 25), "terrace": 0.2}, index=lsoas["lsoa_code"])
-    shares.iloc[6, 0] = np.nan
-    figure = maps.category_share_map(lsoas, shares, TITLES)
-    crossed = [button.args[0]["fillpattern.shape"][6] for button in figure.layout.updatemenus[0].buttons]
-    assert crossed == ["x", ""]
-
-
-def test_names_of_lsoas_are_text_in_hover_boxes(lsoas):
-    planted = lsoas.assign(lsoa_name=SCRIPT, lsoa_code=[f"{SCRIPT}{place}" for place in range(len(lsoas))])
-    text = pages.figure_json(draw(planted, ranks(planted)))
-    assert "<" not in text
-    shown = json.loads(text)["data"][0]["text"]
-    assert "<script" not in shown
-    assert shown.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2
+def test_nothing_but_missing_values_still_has_a_shading():
+    nothing = pd.Series([np.nan, np.nan])
+    for drawn in (maps.share_shading(nothing), maps.residual_shading(nothing, "imd_rank")):
+        assert drawn.colour(np.nan) == style.NO_VALUE
+        assert drawn.low < drawn.high

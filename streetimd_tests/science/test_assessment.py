@@ -1,5 +1,6 @@
 """Images are chosen for people to look at, for a stated reason."""
 
+import tracemalloc
 from datetime import date
 
 import numpy as np
@@ -46,15 +47,15 @@ def tables():
     return probabilities, images
 
 
-def choose(probabilities, images, seed=1):
+def choose(probabilities, images, seed=1, **more):
     return assessment.choose_images(
-        probabilities, images, categories=NAMES, n_per_category=6, n_least_decisive=10, seed=seed
+        probabilities, images, categories=NAMES, n_per_category=6, n_least_decisive=10, seed=seed, **more
     )
 
 
 def test_the_highest_scoring_are_those_with_the_highest_probability_of_each_category(tables):
     chosen = choose(*tables)
-    assert list(chosen.columns) == list(schemas.TABLES["assessment_images"].column_names)
+    assert list(chosen.columns) == list(schemas.get_table("assessment_images", NAMES).column_names)
     for name in NAMES:
         best = chosen[(chosen["reason"] == "highest_scoring") & (chosen["category"] == name)]
         expected = tables[0].nlargest(6, f"{name}_probability")
@@ -99,3 +100,37 @@ def test_few_images_are_all_shown(tables):
     chosen = choose(probabilities.iloc[:2], images)
     assert set(chosen["image_id"]) == set(probabilities["image_id"].iloc[:2])
     assert choose(probabilities.iloc[:0], images).empty
+
+
+def test_those_like_the_control_come_nearest_first_with_the_share_it_would_have(tables):
+    probabilities, images = tables
+    shares = pd.Series(np.random.default_rng(5).random(120), index=probabilities["image_id"]).sample(frac=1)
+    nearest = choose(probabilities, images, control=shares).query("reason == 'control'")
+    expected = shares.nlargest(6)
+    assert nearest["image_id"].tolist() == expected.index.tolist()
+    assert nearest["probability"].tolist() == expected.tolist()
+    assert set(nearest["category"]) == {"control"}
+    assert choose(probabilities, images).query("reason == 'control'").empty
+
+
+def test_each_image_brings_the_probabilities_of_all_categories(tables):
+    columns = [f"{name}_probability" for name in NAMES]
+    chosen = choose(*tables).set_index("image_id")[columns]
+    assert_frame_equal(chosen, tables[0].set_index("image_id").loc[chosen.index, columns])
+
+
+def test_choosing_among_many_images_copies_no_wide_table(tables):
+    many = pd.concat([tables[0]] * 500, ignore_index=True)
+    many["image_id"] = [f"p{number:06d}@090" for number in range(len(many))]
+    images = pd.concat([tables[1].iloc[:-1]] * 500, ignore_index=True).assign(image_id=many["image_id"])
+    more = {f"{name}_{number}": many[f"{name}_probability"] for name in NAMES for number in range(10)}
+    wide = pd.concat([many, pd.DataFrame(more)], axis=1)
+    n_bytes = int(wide.memory_usage(deep=False).sum())
+    tracemalloc.start()
+    try:
+        chosen = choose(wide, images)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(chosen) == 3 * 6 + 10 + 2 * 6
+    assert peak < n_bytes

@@ -112,7 +112,8 @@ class Terms:
     """What a provider allows, as data: a summary for people, never legal advice.
 
     ``retention`` says in a sentence how long pictures may be kept; ``may_store_pixels`` is what the
-    study's ``retain_images`` is if it is left out.
+    study's ``retain_images`` is if it is left out. ``may_stand_beside_maps`` is False where pictures may
+    not be shown in one page with a map that is not the provider's own.
     """
 
     title: str
@@ -125,6 +126,7 @@ class Terms:
     licence_url: str | None
     credit: str
     summary: str
+    may_stand_beside_maps: bool = True
 
 
 @dataclass(frozen=True)

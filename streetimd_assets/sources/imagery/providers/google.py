@@ -370,6 +370,7 @@ PROVIDER = Provider(
             "The terms forbid to download or cache Street View images in bulk, to train, test, validate or "
             "fine-tune models with them, and to show them beside a map that is not Google's."
         ),
+        may_stand_beside_maps=False,
     ),
     prices=Prices(
         as_of=date(2026, 1, 1),

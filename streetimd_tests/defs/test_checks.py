@@ -1,0 +1,365 @@
+"""Every check catches the mistake it is for: the step is spoilt, and the check fails in one sentence.
+
+Each case takes what the real step makes and spoils it as a known mistake would. A check that blocks
+leaves the table that was there; one that warns lets the new one stand.
+"""
+
+import shutil
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from shapely.affinity import scale
+
+from streetimd_assets.defs import comparison as comparison_defs
+from streetimd_assets.defs import embedding as embedding_defs
+from streetimd_assets.defs import imagery as imagery_defs
+from streetimd_assets.defs import shapes
+from streetimd_assets.schemas import TABLES
+from streetimd_assets.science import (
+    classification,
+    comparison,
+    correlation,
+    features,
+    fitted,
+    importance,
+    local_scores,
+    panoramas,
+    sampling,
+)
+from streetimd_assets.synthetic import deprivation, geography
+from streetimd_assets.synthetic.painting import PaintedStreets
+from streetimd_tests.graph import failure_sentence, hashes, store_of
+
+PLACE = "farrowby"
+TRIED_BESIDE_THEIR_OWN_STAGE = {"prompt_sensitivities", "label_agreement", "label_figures", "image_labels"}
+
+
+@pytest.fixture(scope="module")
+def workshop(tiny, tmp_path_factory):
+    """The small study, copied for the tests of this page to spoil, its definitions built once."""
+    folder = tmp_path_factory.mktemp("workshop")
+    for part in ("tables", "images"):
+        shutil.copytree(tiny.folder / "demo" / part, folder / "demo" / part)
+    return type(tiny)(tiny.study, folder)
+
+
+@pytest.fixture
+def copy(tiny, workshop):
+    """The small study as it was made."""
+    yield workshop
+    for part in ("tables", "images"):
+        _restore(tiny.folder / "demo" / part, workshop.folder / "demo" / part)
+
+
+def _restore(true, spoilt):
+    """Put back what differs, by size and time of change."""
+    kept = {path.relative_to(true): path.stat() for path in true.rglob("*") if path.is_file()}
+    for path in [path for path in spoilt.rglob("*") if path.is_file()]:
+        was = kept.pop(path.relative_to(spoilt), None)
+        if was is None:
+            path.unlink()
+        elif (was.st_size, was.st_mtime_ns) != (path.stat().st_size, path.stat().st_mtime_ns):
+            shutil.copy2(true / path.relative_to(spoilt), path)
+    for lost in kept:
+        (spoilt / lost).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(true / lost, spoilt / lost)
+
+
+@pytest.fixture(scope="module")
+def instance():
+    with dg.DagsterInstance.ephemeral() as kept:
+        yield kept
+
+
+def put(**columns):
+    """Give every row these values; a function is given the rows."""
+    return lambda rows: rows.assign(**columns)
+
+
+def roll(*columns):
+    """Move columns one row down: rows joined by their order and off by one."""
+
+    def rolled(rows):
+        return rows.assign(**{column: np.roll(rows[column].to_numpy(), 1) for column in columns})
+
+    return rolled
+
+
+def drop_first(rows):
+    return rows.iloc[1:]
+
+
+def in_part(share, **columns):
+    """Give a share of the rows these values."""
+
+    def changed(rows):
+        rows = rows.copy()
+        rows.loc[rows.index[: int(share * len(rows))], list(columns)] = list(columns.values())
+        return rows
+
+    return changed
+
+
+def larger_first_outline(lsoas):
+    here = lsoas["lad_code"] == lsoas[lsoas["lad_code"].str.len() > 0]["lad_code"].iloc[-1]
+    return lsoas.assign(geometry=lsoas.geometry.where(~here, lsoas.geometry.map(lambda one: scale(one, 2, 2))))
+
+
+def without_first_of_each(lsoas):
+    return lsoas[lsoas.duplicated("lad_code")]
+
+
+def at_scale_one(rows):
+    """The softmax as it is without the model's own scale: nearly uniform."""
+    names = [name.removesuffix("_similarity") for name in rows if name.endswith("_similarity")]
+    powers = np.exp(rows[[f"{name}_similarity" for name in names]].to_numpy())
+    even = pd.DataFrame(powers / powers.sum(axis=1, keepdims=True), rows.index, [f"{n}_probability" for n in names])
+    return rows.assign(**even)
+
+
+def rotated_categories(rows):
+    names = [name for name in rows if name.endswith("_similarity")]
+    return rows.assign(**dict(zip(names, [rows[name] for name in np.roll(names, 1)], strict=True)))
+
+
+def zero_first_embedding(rows):
+    return rows.assign(mean_embedding=[np.zeros(512, np.float32), *rows["mean_embedding"].iloc[1:]])
+
+
+def same_file_for_all_headings(rows):
+    return rows.assign(sha256=rows.groupby("panorama_id")["sha256"].transform("first"))
+
+
+def ranks_the_other_way(rows):
+    wrong = rows["measure"] == "imd_rank"
+    return rows.assign(spearman_r=rows["spearman_r"].where(~wrong, -rows["spearman_r"]))
+
+
+def components_reversed(made):
+    table, scores = made
+    return table.assign(explained_variance_share=table["explained_variance_share"].to_numpy()[::-1]), scores
+
+
+class Mute:
+    """The demo's encoder with the softmax of a model whose scale was not read."""
+
+    def __init__(self, encoder):
+        self._encoder = encoder
+
+    logit_scale = 1.0
+
+    def __getattr__(self, name):
+        return getattr(self._encoder, name)
+
+
+# job, asset, check, owner of the function spoilt, its name, what becomes of its result
+SPOILT = [
+    ("collect", "lsoa_boundaries", "no_lsoa_is_missing", geography, "build_lsoas", without_first_of_each),
+    ("collect", "lsoa_boundaries", "outlines_do_not_overlap", geography, "build_lsoas", larger_first_outline),
+    ("collect", "road_segments", "most_lsoas_have_roads", sampling, "road_lengths", lambda lengths: lengths * 0),
+    ("collect", "deprivation_indices", "every_lsoa_is_ranked", deprivation, "build_deprivation", lambda rows: rows.iloc[::2]),
+    (
+        "collect",
+        "deprivation_indices",
+        "rank_1_is_the_most_deprived",
+        deprivation,
+        "build_deprivation",
+        put(imd_rank=lambda rows: 301 - rows["imd_rank"]),
+    ),
+    ("collect", "sample_points", "points_lie_on_roads", sampling, "sample_points", put(easting_m=lambda rows: rows["easting_m"] + 9)),
+    ("collect", "sample_points", "points_keep_their_distance", sampling, "smallest_spacing", lambda metres: 0.0),
+    ("collect", "sample_points", "points_lie_in_their_lsoa", sampling, "sample_points", roll("lsoa_code")),
+    ("collect", "sample_points", "most_lsoas_are_sampled", sampling, "sample_points", lambda rows: rows.iloc[::2]),
+    ("collect", "panoramas", "half_the_points_have_imagery", panoramas, "locate_panoramas", in_part(0.8, status="no_imagery")),
+    ("collect", "panoramas", "panoramas_stand_in_their_lsoa", panoramas, "locate_panoramas", roll("lsoa_code")),
+    ("collect", "imagery_plan", "planned_images_add_up", panoramas, "plan_imagery", put(n_images_held=1)),
+    ("collect", "imagery_plan", "most_lsoas_have_imagery", panoramas, "plan_imagery", put(n_panoramas=0)),
+    ("collect", "street_images", "all_headings_per_panorama", imagery_defs, "collect_images", in_part(0.3, status="invalid_image")),
+    ("collect", "street_images", "image_files_differ", imagery_defs, "collect_images", same_file_for_all_headings),
+    ("collect", "street_images", "few_requests_failed", imagery_defs, "collect_images", in_part(0.1, status="failed")),
+    ("collect", "street_images", "images_stand_where_their_panorama_does", imagery_defs, "collect_images", roll("lsoa_code")),
+    ("collect", "image_embeddings", "embeddings_have_unit_length", embedding_defs, "embed_files", lambda made: made * 3),
+    ("collect", "image_embeddings", "headings_look_different", embedding_defs, "embed_files", lambda made: np.repeat(made[:1], len(made), 0)),
+    ("collect", "image_embeddings", "embeddings_belong_to_their_image", embedding_defs, "_rows", roll("sha256")),
+    ("collect", "image_embeddings", "every_image_is_embedded", embedding_defs, "_chunks", lambda parts: [p.iloc[1:] for p in parts]),
+    ("collect", "category_embeddings", "words_have_unit_length", classification, "average_prompts", lambda vector: vector * 3),
+    ("collect", "category_embeddings", "categories_differ_in_words", classification, "average_prompts", lambda vector: np.eye(512, dtype=np.float32)[0]),
+    ("collect", "category_embeddings", "scale_is_the_models_own", embedding_defs.LazyEncoder, "loaded", Mute),
+    ("collect", "category_probabilities", "every_image_sums_to_one", classification, "classify_images", put(shops_probability=0.0)),
+    ("collect", "category_probabilities", "similarities_belong_to_their_category", classification, "classify_images", rotated_categories),
+    ("collect", "category_probabilities", "softmax_is_at_the_models_scale", classification, "classify_images", at_scale_one),
+    ("collect", "category_probabilities", "predictions_are_decisive", classification, "classify_images", put(entropy_share=0.99)),
+    ("collect", "lsoa_features", "one_row_per_lsoa", features, "summarise_lsoas", drop_first),
+    ("collect", "lsoa_features", "missing_is_null_not_zero", features, "summarise_lsoas", zero_first_embedding),
+    ("collect", "lsoa_features", "every_image_is_counted_once", features, "summarise_lsoas", roll("n_images", "n_park")),
+    ("collect", "lsoa_features", "most_lsoas_have_images", features, "summarise_lsoas", put(n_images_kept=0)),
+    ("collect", "planted_lsoas", "planted_shares_sum_to_one", PaintedStreets, "planted_lsoas", put(park_planted_share=0.9)),
+    ("collect", "planted_scenes", "every_picture_was_planted", PaintedStreets, "planted_scenes", drop_first),
+    ("analyse", "imd_correlations", "ranks_and_scores_mirror_each_other", correlation, "dimension_correlations", ranks_the_other_way),
+    ("analyse", "imd_correlations", "there_are_enough_lsoas", correlation, "dimension_correlations", lambda rows: rows),
+    ("analyse", "noise_correlations", "noise_has_its_expected_size", correlation, "noise_correlations", put(median_absolute_r=0.4)),
+    ("analyse", "embedding_components", "components_are_in_order", correlation, "principal_components", components_reversed),
+    ("report_local_authority", "local_authority_scores", "predictions_are_not_one_sided", local_scores, "score_local_authority", put(mean_error=lambda rows: rows["mean_absolute_error"])),
+]  # fmt: skip
+
+
+def spoil(monkeypatch, owner, name, change):
+    """Let a function return something else than it made."""
+    if name == "loaded":
+        true = owner.__dict__[name].func
+        monkeypatch.setattr(owner, name, property(lambda self: change(true(self))))
+        return
+    true = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *args, **kwargs: change(true(*args, **kwargs)))
+
+
+def evaluations(result):
+    """Checks of a run by name, and whether they were met."""
+    made = [event.event_specific_data for event in result.all_events if event.event_type_value == "ASSET_CHECK_EVALUATION"]
+    return {evaluation.check_name: evaluation for evaluation in made}
+
+
+def see_it_fail(copy, instance, job, asset, check):
+    """Run the asset; its check fails, and stops it if it blocks."""
+    if asset == "image_embeddings":
+        # what is in the table already would be carried on
+        shutil.rmtree(copy.folder / "demo/tables/image_embeddings")
+    before = hashes(copy.folder / "demo" / "tables" / asset)
+    result = copy.run(job, instance, [asset])
+    evaluation = evaluations(result)[check]
+    assert not evaluation.passed
+    assert evaluation.description.endswith(".")
+    if evaluation.blocking and evaluation.severity == dg.AssetCheckSeverity.ERROR:
+        said = failure_sentence(result)
+        assert said.startswith((f"{asset} was not kept, what was there stays: ", f"{asset} must not be used as it is: "))
+        assert check.replace("_", " ") in said
+        assert evaluation.description in said
+        assert hashes(copy.folder / "demo" / "tables" / asset).items() >= before.items()
+    else:
+        assert result.success
+
+
+@pytest.mark.parametrize(("job", "asset", "check", "owner", "name", "change"), SPOILT, ids=[f"{c[1]}-{c[2]}" for c in SPOILT])
+def test_a_check_catches_the_mistake_it_is_for(copy, instance, monkeypatch, job, asset, check, owner, name, change):
+    spoil(monkeypatch, owner, name, change)
+    see_it_fail(copy, instance, job, asset, check)
+
+
+@pytest.fixture
+def modelled(copy, monkeypatch):
+    """Put the tables made before in place of an hour of fitting, spoilt."""
+    store = store_of(copy.study, copy.folder)
+    made = {name: store.read(name) for name in ("model_scores", "lsoa_predictions", "fitted_models")}
+
+    def spoilt(table, change):
+        made[table] = change(made[table])
+        models = [fitted.load_model(row) for row in store.read("fitted_models").to_dict("records")]
+        if table == "fitted_models":
+            models = [type("Damaged", (), {"to_row": lambda self, row=row: row})() for row in made[table].to_dict("records")]
+        tuned = comparison.TunedModels(made["model_scores"], made["lsoa_predictions"], models)
+        monkeypatch.setattr(comparison_defs, "_fit", lambda *args: (made["model_scores"].iloc[:0], tuned))
+
+    return spoilt
+
+
+@pytest.mark.parametrize(
+    ("table", "check", "change"),
+    [
+        ("model_scores", "no_score_is_too_good", put(r2=0.999, r2_low=0.9, r2_high=1.0)),
+        ("model_scores", "images_say_more_than_the_map", put(r2=0.2, r2_low=0.1, r2_high=0.3)),
+        ("lsoa_predictions", "every_prediction_is_held_out", drop_first),
+        ("fitted_models", "every_model_loads_again", put(payload=b"damaged")),
+    ],
+)
+def test_a_check_of_the_models_catches_the_mistake_it_is_for(copy, instance, modelled, table, check, change):
+    modelled(table, change)
+    result = copy.run("analyse", instance, list(comparison_defs.CHECKS))
+    evaluation = evaluations(result)[check]
+    assert not evaluation.passed
+    if evaluation.severity == dg.AssetCheckSeverity.ERROR:
+        assert check.replace("_", " ") in failure_sentence(result)
+
+
+def test_an_importance_no_larger_than_its_spread_is_warned_of(copy, instance, monkeypatch):
+    table = store_of(copy.study, copy.folder).read("feature_importances").assign(importance_sd=1.0)
+    monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: table)
+    see_it_fail(copy, instance, "analyse", "feature_importances", "leading_feature_stands_out")
+
+
+def test_every_check_of_these_stages_is_spoilt_here(tiny):
+    graph = tiny.definitions.resolve_asset_graph()
+    ours = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
+    tried = {(asset, check) for _, asset, check, *_ in SPOILT}
+    tried |= {(name, check.name) for name, checks in comparison_defs.CHECKS.items() for check in checks}
+    tried |= {("feature_importances", "leading_feature_stands_out")}
+    left = {(asset, check) for asset, check in ours - tried if check != "columns_are_as_declared"}
+    assert {asset for asset, _ in left} <= TRIED_BESIDE_THEIR_OWN_STAGE
+
+
+@pytest.mark.parametrize("before", ["kept", "nothing"])
+def test_a_table_of_another_shape_is_not_kept_and_what_was_there_stays(copy, instance, monkeypatch, before):
+    folder = copy.folder / "demo/tables/category_probabilities"
+    if before == "nothing":
+        shutil.rmtree(folder)
+    there = hashes(folder)
+    spoil(monkeypatch, classification, "classify_images", put(probability=1.5))
+    result = copy.run("collect", instance, ["category_probabilities", "lsoa_features"])
+    assert failure_sentence(result).startswith(
+        "category_probabilities was not kept, what was there stays: category_probabilities.probability must be "
+        "from 0 up to 1 and is not in "
+    )
+    shape = evaluations(result)["columns_are_as_declared"]
+    assert not shape.passed
+    assert shape.blocking
+    assert hashes(folder) == there
+    assert not [event for event in result.all_events if event.is_step_materialization]
+
+
+def first(**columns):
+    """Give the first row these values."""
+
+    def changed(rows):
+        rows = rows.copy()
+        for column, value in columns.items():
+            rows[column] = pd.Series([value, *rows[column].iloc[1:]], rows.index, dtype=object)
+        return rows
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("lsoa_features", lambda rows: rows.drop(columns="n_points"), "lacks ['n_points']"),
+        ("lsoa_features", put(extra=1), "unknown columns ['extra']"),
+        ("lsoa_features", first(n_points="many"), "n_points cannot be kept as INTEGER"),
+        ("lsoa_features", first(n_points=None), "n_points is NULL in 1 rows"),
+        ("lsoa_features", lambda rows: pd.concat([rows, rows.iloc[:1]]), "two rows with"),
+        ("lsoa_features", first(n_points=-1), "n_points must be at least 0 and is not in 1 of"),
+        ("lsoa_features", first(park_share=1.2), "park_share must be from 0 up to 1 and is not in 1 of"),
+        ("lsoa_features", first(mean_embedding=np.full(512, np.nan)), "mean_embedding must be 512 finite numbers"),
+        ("category_probabilities", first(category="harbour"), "category must be one of"),
+        ("category_probabilities", first(heading_deg=360.0), "heading_deg must be from 0 up to but not 360"),
+        ("category_probabilities", first(margin=np.inf), "margin must be from 0 up to 2"),
+        ("category_probabilities", first(park_similarity=-1.5), "park_similarity must be from -1 up to 1"),
+        ("panoramas", first(status="perhaps"), "status must be one of ok, no_imagery"),
+        ("panoramas", first(latitude_deg=95.0), "latitude_deg must be from -90 up to 90"),
+        ("street_images", first(status="perhaps"), "status must be one of ok, invalid_image"),
+        ("street_images", first(width_px=0), "width_px must be at least 1"),
+        ("deprivation_indices", first(imd_rank=0), "imd_rank must be at least 1"),
+        ("deprivation_indices", first(imd_decile=11), "imd_decile must be from 1 up to 10"),
+        ("deprivation_indices", first(imd_score=np.inf), "imd_score must be any finite number"),
+        ("lsoa_predictions", first(predicted_low=1e9), "predicted_low must be at most predicted_high"),
+        ("model_scores", first(r2=1.5), "r2 must be at most 1"),
+        ("imd_correlations", first(pearson_r=-1.5), "pearson_r must be from -1 up to 1"),
+    ],
+)
+def test_the_shape_of_a_table_is_what_its_declaration_says(tiny, name, change, said):
+    store = store_of(tiny.study, tiny.folder)
+    rows = store.read(name, PLACE if TABLES[name].is_partitioned else None)
+    assert shapes.find_faults(store, name, rows)[0] == []
+    faults, _ = shapes.find_faults(store, name, change(rows))
+    assert len(faults) == 1
+    assert said in faults[0]

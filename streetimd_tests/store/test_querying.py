@@ -1,0 +1,144 @@
+"""SQL finds what is in a study's tables, and can do nothing else."""
+
+import hashlib
+import shutil
+
+import pandas as pd
+import pytest
+
+from streetimd_assets.errors import StoreError, TableMissingError
+from streetimd_assets.schemas import TABLES
+from streetimd_assets.store.querying import query, tables
+from streetimd_assets.store.tables import TableStore
+from streetimd_assets.store.views import views_path
+from streetimd_tests.store.made_up_study import EMPTY, KNOWN, write_study
+from streetimd_tests.store.rows import rows_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A study's folder, with what lies around it; whoever changes it takes a copy."""
+    folder = write_study(tmp_path_factory.mktemp("around") / "o'dd [study] *").folder
+    for path in (folder.parent / "outside.csv", folder / "secret.csv"):
+        path.write_text("secret\n1\n")
+    return folder
+
+
+def quoted(path):
+    return str(path).replace("'", "''")
+
+
+def files_of(folder):
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_query_joins_tables_of_all_local_authorities(folder):
+    found = query(
+        folder,
+        "SELECT local_authority, sum(imd_rank)::INT AS ranks, sum(n_images)::INT AS images "
+        "FROM deprivation_indices LEFT JOIN lsoa_features USING (lsoa_code, local_authority) "
+        "GROUP BY ALL ORDER BY ALL",
+    )
+    assert found.astype(object).where(found.notna(), None).values.tolist() == [[EMPTY, 36, None], [KNOWN, 6, 24]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["FROM lsoa_features", "WITH a AS (FROM lsoa_features) FROM a", "DESCRIBE lsoa_features", "SHOW TABLES; "],
+)
+def test_every_way_of_asking_is_answered(folder, sql):
+    assert len(query(folder, sql)) >= 3
+
+
+def test_a_study_that_was_moved_or_has_no_views_is_shown_as_it_is_now(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "first")
+    here = (tmp_path / "first").rename(tmp_path / folder.name)
+    counted = "SELECT count(*) AS n FROM lsoa_boundaries"
+    assert query(here, counted)["n"].tolist() == [6]
+    for path in here.glob("*.duckdb"):
+        path.unlink()
+    before = files_of(here)
+    assert query(here, counted)["n"].tolist() == [6]
+    assert files_of(here) == before
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP VIEW lsoa_features",
+        "CREATE TABLE mine AS SELECT 1",
+        "CREATE TEMP TABLE mine AS SELECT 1",
+        "INSERT INTO lsoa_features SELECT * FROM lsoa_features",
+        "UPDATE lsoa_features SET n_images = 0",
+        "DELETE FROM lsoa_features",
+        "COPY (SELECT 1) TO '{folder}/tables/mine.csv'",
+        "COPY (SELECT 1) TO '{outside}'",
+        "EXPORT DATABASE '{folder}/tables/mine'",
+        "ATTACH '{folder}/tables/mine.duckdb'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{folder}/tables/mine.csv'",
+        "INSTALL httpfs",
+        "SET enable_external_access=true",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "SELECT 1; DROP VIEW lsoa_features",
+        "SELECT 1; SELECT 2",
+        "",
+        "-- nothing",
+    ],
+)
+def test_what_is_not_one_reading_query_is_refused_and_changes_nothing(folder, sql):
+    before = files_of(folder.parent)
+    sql = sql.replace("{folder}", quoted(folder)).replace("{outside}", quoted(folder.parent / "mine.csv"))
+    with pytest.raises(StoreError, match="is not one query that only reads; begin with SELECT") as refused:
+        query(folder, sql)
+    assert "\n" not in str(refused.value)
+    assert files_of(folder.parent) == before
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "read_csv('{outside}')",
+        "read_text('{outside}')",
+        "'{outside}'",
+        "glob('/*')",
+        "read_text('{folder}/tables/../secret.csv')",
+        "read_duckdb('{folder}/secret.duckdb', table_name='t')",
+        "a_frame",
+    ],
+)
+def test_a_query_reads_no_file_and_no_variable_but_the_studys_tables(folder, source):
+    a_frame = pd.DataFrame({"secret": [1]})
+    source = source.replace("{folder}", quoted(folder)).replace("{outside}", quoted(folder.parent / "outside.csv"))
+    with pytest.raises(StoreError, match=r"the query was refused: .*; `streetimd sql` lists the tables$"):
+        query(folder, f"SELECT * FROM {source}")
+    assert len(a_frame) == 1
+
+
+def test_a_mistake_is_told_in_one_line_with_the_name_that_was_meant(folder):
+    with pytest.raises(StoreError, match='lsoa_featurs does not exist! Did you mean "lsoa_features"') as refused:
+        query(folder, "SELECT *\nFROM lsoa_featurs\nLIMIT 1")
+    assert "\n" not in str(refused.value)
+
+
+def test_the_list_of_tables_says_what_a_row_is_and_how_many_there_are(folder):
+    listed = tables(folder).set_index("table")
+    assert list(listed.index) == [name for name in TABLES if (folder / "tables" / name).exists()]
+    assert listed.loc["lsoa_boundaries"].tolist() == ["an LSOA", 6, 2]
+    assert listed.loc["lsoa_predictions", "n_rows"] == 12
+    assert pd.isna(listed.loc["lsoa_predictions", "n_local_authorities"])
+
+
+def test_a_table_written_after_the_views_is_shown_too(folder, tmp_path):
+    store = TableStore(tmp_path / folder.name, ())
+    shutil.copytree(folder, store.folder)
+    written_at = views_path(store).stat().st_mtime_ns
+    store.write("noise_correlations", rows_of(store.table("noise_correlations"), 4))
+    assert query(store.folder, "SELECT count(*) AS n FROM noise_correlations")["n"].tolist() == [4]
+    assert views_path(store).stat().st_mtime_ns == written_at
+
+
+def test_a_folder_without_tables_is_named(tmp_path):
+    for ask in (tables, lambda folder: query(folder, "SELECT 1")):
+        with pytest.raises(TableMissingError, match=r"nowhere holds no table yet; materialise the study"):
+            ask(tmp_path / "nowhere")
