@@ -42,6 +42,8 @@ PANORAMA_STATUSES = (
     "failed",
 )
 IMAGE_STATUSES = ("ok", "invalid_image", "failed")
+# the answer of a rater who cannot tell, beside the categories
+UNSURE = "unsure"
 
 
 @dataclass(frozen=True)

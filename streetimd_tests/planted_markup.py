@@ -22,6 +22,8 @@ MARKUP = (
     "<b data-planted>planted words</b><svg data-planted onload=alert(1)>"
 )
 WORDS = "planted words"
+# a name has room for no more
+RATER = "<b data-planted>Ann</b><img src=x data-planted onerror=alert(1)>"
 # columns that providers, mappers and photographers fill
 OUTSIDE = {
     "lsoa_boundaries": ("lsoa_name",),
@@ -117,4 +119,4 @@ def _label(house: House) -> None:
         writer.writerow(columns)
         for row in chosen.itertuples():
             said = (row.category, "2026-01-01T12:00:00Z", house.study.name, SLUG, row.category_set_hash)
-            writer.writerow([row.image_id, MARKUP, *said])
+            writer.writerow([row.image_id, RATER, *said])

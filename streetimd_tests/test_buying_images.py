@@ -26,7 +26,8 @@ DEMO_ENCODER = 'model = "streetimd-demo"\nweights = "bundled"\n'
 BEFORE_IMAGES = ["panoramas", "imagery_plan"]
 ALL = [
     *("panoramas", "imagery_plan", "imagery_map", "street_images", "attribution_sheet", "image_embeddings"),
-    *("category_embeddings", "category_probabilities", "assessment_images", "classification_report"),
+    *("category_embeddings", "prompt_variants", "category_probabilities", "prompt_sensitivities"),
+    *("assessment_images", "classification_report"),
 ]
 IMAGES = ["panoramas", "imagery_plan", "street_images"]
 CAMDEN = "camden"

@@ -9,6 +9,7 @@ import shapely
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.io_managers import TableIOManager
+from streetimd_assets.defs.jobs import WORDS
 from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import geography
@@ -73,11 +74,11 @@ def test_one_local_authority_needs_and_touches_no_other(collected, instance):
     assert collect(tiny_study(), collected, "elmsthorpe", instance).success
     second = hashes(collected / "demo")
     study_wide = {path for path in first if "local_authority=" not in path and "images/" not in path}
-    assert study_wide == {"tables/category_embeddings/part.duckdb"}
+    assert study_wide == {f"tables/{name}/part.duckdb" for name in WORDS}
     for path in first.keys() - study_wide:
         assert second[path] == first[path], path
     folders = {path.parent.name for path in (collected / "demo").rglob("part.duckdb")}
-    assert folders == {"category_embeddings", "local_authority=farrowby", "local_authority=elmsthorpe"}
+    assert folders == {*WORDS, "local_authority=farrowby", "local_authority=elmsthorpe"}
 
 
 def test_a_new_category_re_runs_classification_and_what_follows_only(collected, instance):
@@ -96,8 +97,9 @@ def test_a_new_category_re_runs_classification_and_what_follows_only(collected, 
     settings = Settings("demo", collected)
     stale = out_of_date(build_defs(wider, settings), House(wider, settings), instance, "collect", "farrowby")
     expected = {
-        "category_embeddings",
+        *WORDS,
         "category_probabilities",
+        "prompt_sensitivities",
         "assessment_images",
         "classification_report",
         "lsoa_features",

@@ -7,11 +7,19 @@ import pandas as pd
 import pytest
 
 from streetimd_assets.definitions import build_defs
+from streetimd_assets.defs.searching import search_images
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.settings import Settings
 from streetimd_tests.conftest import streetimd
 from streetimd_tests.graph import hashes, new_instance
+from streetimd_tests.planted_markup import MARKUP, SLUG, WORDS, plant_markup
+from streetimd_tests.ui.dagster_page import browser_page, chromium
 
+# each of these has words from outside: names, credits, labels or the study's title
+PAGES_WITH_WORDS = {
+    *("study_report", "local_authority_report", "classification_report", "imagery_map", "attribution_sheet"),
+    *("example_sheet", "labelling_page"),
+}
 TRUTH = {"planted_lsoas", "planted_scenes"}
 
 

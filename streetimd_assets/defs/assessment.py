@@ -8,9 +8,8 @@ import pandas as pd
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.table_asset import (
-    OWNER,
     Check,
     Made,
     refusals_in_one_sentence,
@@ -117,11 +116,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         )
 
     @dg.asset(
-        group_name="assessment",
-        owners=[OWNER],
-        kinds={"html"},
-        tags={"streetimd/study": house.study.name},
-        partitions_def=house.partitions,
+        **declared_page(house, "assessment", is_partitioned=True),
         code_version=stamped(2, house.study.heading, categories.titles, categories.reject_names),
     )
     def classification_report(

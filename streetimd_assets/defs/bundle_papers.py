@@ -66,7 +66,7 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "`lsoas` joins boundaries, deprivation, counts, shares and one model's predictions: ridge regression "
             "on embeddings, as it predicts an LSOA it never saw. It was named beforehand, not for its score.",
             *(
-                ["People who labelled images stand in `image_labels` as they called themselves: personal data."]
+                ["People who labelled images are numbered in `image_labels`; their names are left out."]
                 if "tables/image_labels" in set(written["file"])
                 else []
             ),

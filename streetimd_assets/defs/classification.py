@@ -55,7 +55,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         entropy = float(classified["entropy_share"].mean()) if len(classified) else 0.0
         shares = classified["category"].value_counts(normalize=True)
         error = soundness.largest_similarity_error(classified, images, embeddings, category_embeddings)
-        scale, own = soundness.implied_logit_scale(classified, names), float(category_embeddings["logit_scale"].iloc[0])
+        scale, own = (
+            soundness.implied_logit_scale(classified, names),
+            float(category_embeddings["logit_scale"].iloc[0]),
+        )
         return Made(
             classified,
             {

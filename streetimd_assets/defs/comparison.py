@@ -24,7 +24,8 @@ from streetimd_assets.science import comparison, fitted, geography, local_scores
 
 EVERY_PREDICTION_IS_HELD_OUT = Check(
     "every_prediction_is_held_out",
-    "an LSOA was predicted twice or never by a model, so scores would be too kind; materialise this again, tell us.",
+    "an LSOA was predicted twice or never by a model, so scores would be too kind; materialise this again, and "
+    "tell us.",
 )
 IMAGES_SAY_MORE_THAN_THE_MAP = Check(
     "images_say_more_than_the_map",
@@ -36,7 +37,8 @@ NO_SCORE_IS_TOO_GOOD = Check(
     "R² above 0.98 means that the target is among the features or an LSOA on both sides of a split: look for it.",
 )
 EVERY_MODEL_LOADS_AGAIN = Check(
-    "every_model_loads_again", "a model was written damaged; see that the disk has room, and materialise this again."
+    "every_model_loads_again",
+    "a model was written damaged; see that the disk has room, and materialise this again.",
 )
 PREDICTIONS_ARE_NOT_ONE_SIDED = Check(
     "predictions_are_not_one_sided",
@@ -195,7 +197,7 @@ def _of_models(models: pd.DataFrame) -> tuple[dict[str, Any], list[dg.AssetCheck
     ]
 
 
-def _loads(row: dict[str, Any]) -> bool:
+def _loads(row: Any) -> bool:
     try:
         fitted.load_model(row)
     except ScienceError:

@@ -28,7 +28,8 @@ NOISE_HAS_ITS_EXPECTED_SIZE = Check(
 )
 COMPONENTS_ARE_IN_ORDER = Check(
     "components_are_in_order",
-    "shares of variance must fall from component to component and sum to at most 1; materialise this again, tell us.",
+    "shares of variance must fall from component to component and sum to at most 1; materialise this again, "
+    "and tell us.",
 )
 
 

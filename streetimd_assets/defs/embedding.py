@@ -84,7 +84,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         **declared(house, "image_embeddings", frozenset({"pytorch"})),
         code_version=stamped(1, encoder_stamp),
         pool="torch",
-        check_specs=check_specs("image_embeddings", checks),
+        check_specs=check_specs("image_embeddings", checks, house.partitions),
     )
     def image_embeddings(
         context: dg.AssetExecutionContext,
@@ -93,8 +93,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> Any:
         """What CLIP sees in each image: 512 numbers of unit length, one model for the whole table.
 
-        Images that look alike lie close together; a single number means nothing by itself. Written in chunks: a stopped run resumes at its last one. Where pictures are not retained,
-        they are deleted once the table is in place. What it has of the same files is carried on.
+        Images that look alike lie close together; a single number means nothing by itself. Written in
+        chunks: a stopped run resumes at its last one. Where pictures are not retained, they are deleted
+        once the table is in place. What it has of the same files is carried on.
         """
         slug = context.partition_key
         images = street_images[street_images["status"] == "ok"].reset_index(drop=True)
@@ -102,9 +103,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             model = encoder.loaded
             done = _embed(house, slug, images, model, Progress(context.log.info, "images embedded", slug))
             results = [*done.results, *(_judge(house, slug, images) if done.is_kept else [])]
-            yield from results
             # unsound chunks are refused before the table is touched; what is wrong with the whole, after
             if not done.is_kept:
+                yield from results
                 refuse_where_not_met("image_embeddings", results)
             show_table(house.store, "image_embeddings")
             n_deleted = 0
@@ -112,7 +113,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 kept = ImageStore(house.folder, slug)
                 with kept.alone():
                     n_deleted = kept.purge()
-            yield _embedded(house, slug, model, done, n_deleted)
+            yield _embedded(house, slug, model, done, n_deleted, results)
             refuse_where_not_met("image_embeddings", results, is_in_place=True)
 
     @table_asset(
@@ -319,7 +320,12 @@ def _fingerprint(encoder: str, part: pd.DataFrame) -> str:
 
 
 def _embedded(
-    house: House, slug: str, model: Encoder, done: Embedded, n_pictures_deleted: int
+    house: House,
+    slug: str,
+    model: Encoder,
+    done: Embedded,
+    n_pictures_deleted: int,
+    results: list[dg.AssetCheckResult],
 ) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         metadata={
@@ -332,4 +338,5 @@ def _embedded(
             "path": dg.MetadataValue.path(str(house.store.path("image_embeddings", slug))),
         },
         data_version=dg.DataVersion(house.store.content_hash("image_embeddings", slug)),
+        check_results=results,
     )

@@ -4,9 +4,9 @@ import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.pages import page_result
+from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.study_wide import Coverage, everywhere
-from streetimd_assets.defs.table_asset import OWNER, Made, refusals_in_one_sentence, stamped, table_asset
+from streetimd_assets.defs.table_asset import Made, refusals_in_one_sentence, stamped, table_asset
 from streetimd_assets.errors import TableMissingError
 from streetimd_assets.plots import examples as example_plots
 from streetimd_assets.schemas import TABLES
@@ -56,10 +56,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         )
 
     @dg.asset(
-        group_name="importance",
-        owners=[OWNER],
-        kinds={"html"},
-        tags={"streetimd/study": house.study.name},
+        **declared_page(house, "importance", is_partitioned=False),
         code_version=stamped(1, house.study.heading, house.study.categories.titles, target),
         deps=["imd_correlations"],
     )

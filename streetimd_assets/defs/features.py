@@ -9,7 +9,8 @@ from streetimd_assets.science import features, soundness
 
 ONE_ROW_PER_LSOA = Check("one_row_per_lsoa", "materialise lsoa_boundaries and all that follows again.")
 MISSING_IS_NULL_NOT_ZERO = Check(
-    "missing_is_null_not_zero", "an embedding of zeros stands where there is no image; materialise this again, and tell us."
+    "missing_is_null_not_zero",
+    "an embedding of zeros stands where there is no image; materialise this again, and tell us.",
 )
 EVERY_IMAGE_IS_COUNTED_ONCE = Check(
     "every_image_is_counted_once",

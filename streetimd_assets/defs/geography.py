@@ -24,7 +24,8 @@ NO_LSOA_IS_MISSING = Check(
 )
 OUTLINES_DO_NOT_OVERLAP = Check(
     "outlines_do_not_overlap",
-    "a picture would stand in two LSOAs: name boundaries (geography.boundaries) of one census, one outline per LSOA.",
+    "a picture would stand in two LSOAs: name boundaries (geography.boundaries) of one census, one outline "
+    "per LSOA.",
 )
 EVERY_LSOA_IS_RANKED = Check(
     "every_lsoa_is_ranked", "choose the deprivation index that belongs to the boundaries' year."

@@ -87,8 +87,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> Made:
         """What the image source has near each point: free to ask, before any image is fetched.
 
-        It decides which places are seen, and when. A panorama belongs to the LSOA it stands in itself. One that is missing, too far, already
-        used or outside the local authority is a row with that status.
+        It decides which places are seen, and when. A panorama belongs to the LSOA it stands in itself. One
+        that is missing, too far, already used or outside the local authority is a row with that status.
         """
         slug = context.partition_key
         lsoas = geography.as_geodataframe(lsoa_boundaries)
@@ -126,9 +126,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    @table_asset(
-        house, code_version=stamped(3, stamp), checks=[PLANNED_IMAGES_ADD_UP, MOST_LSOAS_HAVE_IMAGERY]
-    )
+    @table_asset(house, code_version=stamped(3, stamp), checks=[PLANNED_IMAGES_ADD_UP, MOST_LSOAS_HAVE_IMAGERY])
     def imagery_plan(
         context: dg.AssetExecutionContext,
         sample_points: pd.DataFrame,

@@ -25,7 +25,15 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         deps=everywhere(*WAIST),
         code_version=stamped(
             1,
-            *(target, how.statistic, how.n_folds, how.n_permutations, how.n_trees, how.min_images_per_lsoa, how.seed),
+            *(
+                target,
+                how.statistic,
+                how.n_folds,
+                how.n_permutations,
+                how.n_trees,
+                how.min_images_per_lsoa,
+                how.seed,
+            ),
         ),
         kinds=frozenset({"scikitlearn"}),
         checks=[LEADING_FEATURE_STANDS_OUT],
@@ -35,8 +43,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     ) -> Made:
         """Features ranked by what a model loses without them (permutation, on LSOAs it never saw) and by Gini.
 
-        They say what to look at in the pictures, not what causes deprivation. Gini importance favours features with many values and says nothing of LSOAs held out.
-        Correlated dimensions share their importance, so a low rank does not mean no relation.
+        They say what to look at in the pictures, not what causes deprivation. Gini importance favours
+        features with many values and says nothing of LSOAs held out. Correlated dimensions share their
+        importance, so a low rank does not mean no relation.
         """
         waist = read_waist(house, config.local_authorities)
         table = importance.feature_importances(

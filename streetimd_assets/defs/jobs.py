@@ -65,7 +65,9 @@ def _selections(assets: Iterable[dg.AssetsDefinition]) -> dict[str, list[str]]:
     apart = {*FOR_RATERS, *AFTER_MODELS}
     return {
         "plan_imagery": list(BEFORE_BUYING),
-        "collect": [name for name, is_per_la in covers.items() if (is_per_la or name in WORDS) and name not in apart],
+        "collect": [
+            name for name, is_per_la in covers.items() if (is_per_la or name in WORDS) and name not in apart
+        ],
         "label": [name for name in covers if name in FOR_RATERS],
         "analyse": [name for name, is_per_la in covers.items() if not is_per_la and name not in WORDS],
         "report_local_authority": list(AFTER_MODELS),

@@ -106,20 +106,15 @@ def _assess(house: House) -> Assessed:
 def _figures(name: str, assessed: Assessed) -> dict[str, Any]:
     """Return the figures that Dagster shows beside one of the tables, as numbers."""
     sample = assessed.sample
-    told: dict[str, Any] = {"n_labelled": 0 if sample is None else len(sample.images)}
-    if sample is not None and name == "label_agreement":
-        told |= {"n_unsure": sample.n_unsure, "n_tied": sample.n_tied, "n_raters": sample.n_raters}
-        told |= {"n_images_stood_for": sample.n_images - sample.n_not_covered}
-    shown = {
-        "label_figures": ("accuracy", "cohens_kappa", "temperature"),
-        "reliability_bins": ("calibration_error_before", "calibration_error_after"),
-        "label_confusions": ("accuracy",),
+    told: dict[str, Any] = {
+        "n_labelled": 0 if sample is None else len(sample.images),
+        "n_set_aside": 0 if sample is None else sample.n_unsure + sample.n_tied,
+        "n_raters": 0 if sample is None else sample.n_raters,
     }
-    for figure in shown.get(name, ()):
-        value = assessed.figure(figure)
-        if value is not None:
-            told[figure] = value
-    return told
+    if sample is not None and name == "label_agreement":
+        told["n_images_stood_for"] = sample.n_images - sample.n_not_covered
+    values = {figure: assessed.figure(figure) for figure in _FIGURES[name]}
+    return told | {figure: value for figure, value in values.items() if value is not None}
 
 
 def _results(name: str, assessed: Assessed) -> list[dg.AssetCheckResult]:
@@ -145,23 +140,29 @@ def _results(name: str, assessed: Assessed) -> list[dg.AssetCheckResult]:
     return []
 
 
+_FIGURES = {
+    "label_agreement": ("accuracy",),
+    "label_figures": ("accuracy", "cohens_kappa", "temperature"),
+    "label_confusions": ("accuracy",),
+    "reliability_bins": ("calibration_error_before", "calibration_error_after"),
+}
 _DESCRIPTIONS = {
     "label_agreement": (
-        "Per category: how often it is right (precision), how much of it is found (recall), and its share of all "
-        "images corrected for misclassification, each with a 95% interval. Empty until people label. About the "
-        "images of the local authorities that have labels, and only those that raters can name and agree on."
+        "How far people agree with the model on each category. Precision is how often it is right, recall how much "
+        "of it is found, and its share of all images is corrected for misclassification, each with a 95% interval. "
+        "Empty until people label; about images of labelled local authorities that raters can name and agree on."
     ),
     "label_figures": (
-        "Accuracy re-weighted to all images, agreement between raters (Cohen's kappa), and the temperature that "
-        "makes probabilities say how often people agree. Empty until people label. Accuracy can be no better "
-        "known than raters agree."
+        "Accuracy, agreement of raters, and temperature. Accuracy is re-weighted to all images; the temperature "
+        "would make probabilities say how often people agree. Empty until people label; accuracy can be no better "
+        "known than raters agree (Cohen's kappa)."
     ),
     "label_confusions": (
-        "What people say beside what the model says, re-weighted to all images: which categories are mixed up. "
-        "Empty until people label; cells of few images are uncertain."
+        "What people say beside what the model says. Re-weighted to all images, it shows which categories are "
+        "mixed up. Empty until people label; cells of few images are uncertain."
     ),
     "reliability_bins": (
-        "How often people agree where the model is this sure, before and after temperature scaling; after is "
+        "How often people agree where the model is this sure. Before and after temperature scaling; after is "
         "cross-fitted, so it is about images the temperature has not seen. Empty until people label."
     ),
 }

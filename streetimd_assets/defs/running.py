@@ -18,6 +18,7 @@ import dagster as dg
 from dagster import DagsterEventType, RunsFilter
 
 from streetimd_assets.defs.house import House
+from streetimd_assets.defs.jobs import WORDS
 from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings
@@ -80,6 +81,8 @@ def run_study(
     launch = Launch(settings, n_workers, say)
     again = {"ops": {"street_images": {"config": {"fetch_again": True}}}} if fetch_again else {}
     anew = [*(REFRESHED if is_refresh else ()), *(("street_images",) if fetch_again else ())]
+    # once for all of them, before each local authority would do it for itself
+    launch.run("collect", [None], only=WORDS)
     launch.run("collect", chosen, anew=anew, run_config=again)
     launch.run("analyse", [None])
     before = launch.reported
@@ -159,9 +162,12 @@ class Launch:
         partitions: Sequence[str | None],
         *,
         anew: Sequence[str] = (),
+        only: Sequence[str] = (),
         run_config: Mapping[str, Any] | None = None,
     ) -> None:
         """Run what is out of date of a job, for each partition, and the assets named ``anew`` in any case.
+
+        With ``only``, nothing but the assets it names is looked at.
 
         Raises
         ------
@@ -178,7 +184,7 @@ class Launch:
         ):
             runs = []
             for partition in partitions:
-                keys = out_of_date(self._definitions, self._house, instance, job, partition, anew)
+                keys = out_of_date(self._definitions, self._house, instance, job, partition, anew, only)
                 if keys:
                     config = dict(run_config or {})
                     runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag, config))
@@ -198,7 +204,8 @@ class Launch:
     @property
     def reported(self) -> set[str]:
         """Local authorities that have a report."""
-        return {slug for slug in self._house.study.slugs if self._house.page("local_authority_report", slug).exists()}
+        slugs, page = self._house.study.slugs, self._house.page
+        return {slug for slug in slugs if page("local_authority_report", slug).exists()}
 
     def _follow(self, instance: dg.DagsterInstance, tag: str, runs: list[Future[None]]) -> None:
         """Tell each materialisation as it is recorded, until every run has ended."""

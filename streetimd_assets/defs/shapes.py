@@ -145,7 +145,9 @@ def _faults_of_intervals(table: Table, frame: pd.DataFrame) -> Iterator[str]:
             yield from _faults(f"{table.name}.{low}", frame[low], in_order, f"at most {high}")
 
 
-def _faults(column: str, values: pd.Series, is_good: pd.Series, must_be: str, *, shows: bool = True) -> Iterator[str]:
+def _faults(
+    column: str, values: pd.Series, is_good: pd.Series, must_be: str, *, shows: bool = True
+) -> Iterator[str]:
     if not is_good.all():
         wrong = values[~is_good]
         such_as = f", such as {wrong.iloc[0]!r}" if shows else ""

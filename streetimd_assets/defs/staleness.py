@@ -17,14 +17,19 @@ def out_of_date(
     job: str,
     partition: str | None,
     anew: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> list[str]:
     """Return the assets of a job that must be made again, and all of the job that follows from them.
+
+    With ``only``, nothing but the assets it names is looked at.
 
     An asset is out of date if its file is gone, if it was last made by other code or other choices,
     if a check stopped it, or if what it was made from has changed since.
     """
     graph = definitions.resolve_asset_graph()
     ours = definitions.resolve_job_def(job).asset_layer.executable_asset_keys
+    if only:
+        ours = {key for key in ours if key.to_user_string() in only}
     latest = Materialisations(graph, instance, partition)
     is_online = house.study.imagery.source not in ("painted", "folder")
     stale: set[dg.AssetKey] = set()

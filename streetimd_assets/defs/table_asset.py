@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import math
+import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -56,10 +57,15 @@ class Check:
         """The name as a sentence."""
         return self.name.replace("_", " ").capitalize()
 
-    def spec(self, asset: str) -> dg.AssetCheckSpec:
-        """Declare the check to Dagster."""
+    def spec(self, asset: str, partitions: dg.PartitionsDefinition | None = None) -> dg.AssetCheckSpec:
+        """Declare the check to Dagster, which keeps a result for each partition."""
         said = f"{self.sentence}{self.meaning and ': ' + self.meaning}. If not: {self.remedy}"
-        return dg.AssetCheckSpec(self.name, asset=asset, description=said, blocking=self.is_blocking)
+        with warnings.catch_warnings():
+            # without partitions, a warning about one local authority would be gone once another is met
+            warnings.simplefilter("ignore", dg.PreviewWarning)
+            return dg.AssetCheckSpec(
+                self.name, asset=asset, description=said, blocking=self.is_blocking, partitions_def=partitions
+            )
 
     def result(self, is_true: bool, **measured: Any) -> dg.AssetCheckResult:
         """Say whether the sentence is true, with what was measured."""
@@ -85,14 +91,16 @@ class Made:
 COLUMNS_ARE_AS_DECLARED = Check(
     "columns_are_as_declared",
     "materialise what the table is made from again; if that does not help it is our mistake, so tell us.",
-    meaning="each has its type, no value lies outside its bounds, nothing is missing that must be there, and no row "
-    "stands twice",
+    meaning="each has its type, no value lies outside its bounds, nothing is missing that must be there, and no "
+    "row stands twice",
 )
 
 
-def check_specs(name: str, checks: Sequence[Check] = ()) -> list[dg.AssetCheckSpec]:
+def check_specs(
+    name: str, checks: Sequence[Check] = (), partitions: dg.PartitionsDefinition | None = None
+) -> list[dg.AssetCheckSpec]:
     """Declare a table's checks to Dagster: of its shape, and of its meaning."""
-    return [check.spec(name) for check in (COLUMNS_ARE_AS_DECLARED, *checks)]
+    return [check.spec(name, partitions) for check in (COLUMNS_ARE_AS_DECLARED, *checks)]
 
 
 def table_asset(
@@ -108,11 +116,13 @@ def table_asset(
             with refusals_in_one_sentence():
                 made = function(*args, **kwargs)
                 made = made if isinstance(made, Made) else Made(made)
-                version = yield from judged(house, name, made)
-            yield _materialised(name, made, version, value=made.table)
+                judged = yield from judge(house, name, made)
+            yield _materialised(name, made, judged, value=made.table)
 
         _hide_return_type(make, function)
-        return dg.asset(**declared(house, name, kinds), check_specs=check_specs(name, checks), **options)(make)
+        told = declared(house, name, kinds)
+        specs = check_specs(name, checks, told["partitions_def"])
+        return dg.asset(**told, check_specs=specs, **options)(make)
 
     return decorate
 
@@ -138,8 +148,16 @@ def tags(house: House, *, is_partitioned: bool) -> dict[str, str]:
     }
 
 
-def judged(house: House, name: str, made: Made) -> Generator[dg.AssetCheckResult, None, str]:
-    """Tell Dagster the result of each check of a table; return the table's data version.
+@dataclass(frozen=True)
+class Judged:
+    """A table that may be kept: the results of its checks, and the hash of its rows."""
+
+    results: Sequence[dg.AssetCheckResult]
+    version: str
+
+
+def judge(house: House, name: str, made: Made) -> Generator[dg.AssetCheckResult, None, Judged]:
+    """Check a table before it is kept; where it must not be, tell Dagster which checks say so, and stop.
 
     Raises
     ------
@@ -148,13 +166,18 @@ def judged(house: House, name: str, made: Made) -> Generator[dg.AssetCheckResult
     """
     faults, version = find_faults(house.store, name, made.table)
     shape = shape_result(faults, len(made.table))
-    for result in (shape, *made.checks):
-        yield result._replace(asset_key=dg.AssetKey(name))
-    if faults:
-        more = f" (and {len(faults) - 1} faults more, see the check)" if len(faults) > 1 else ""
-        raise _not_kept(name, f"{faults[0]}{more}; {COLUMNS_ARE_AS_DECLARED.remedy}")
-    refuse_where_not_met(name, made.checks)
-    return version
+    results = [result._replace(asset_key=dg.AssetKey(name)) for result in (shape, *made.checks)]
+    if any(_forbids(result) for result in results):
+        yield from results
+        if faults:
+            more = f" (and {len(faults) - 1} faults more, see the check)" if len(faults) > 1 else ""
+            raise _not_kept(name, f"{faults[0]}{more}; {COLUMNS_ARE_AS_DECLARED.remedy}")
+        refuse_where_not_met(name, made.checks)
+    return Judged(results, version)
+
+
+def _forbids(result: dg.AssetCheckResult) -> bool:
+    return not result.passed and result.severity == dg.AssetCheckSeverity.ERROR
 
 
 def shape_result(faults: Sequence[str], n_rows: int) -> dg.AssetCheckResult:
@@ -172,7 +195,7 @@ def refuse_where_not_met(name: str, results: Sequence[dg.AssetCheckResult], *, i
         One sentence: which check, what was measured and what to do.
     """
     for result in results:
-        if not result.passed and result.severity == dg.AssetCheckSeverity.ERROR:
+        if _forbids(result):
             figures = ", ".join(f"{key} {value.value}" for key, value in result.metadata.items())
             said = f"it is not true that {str(result.check_name).replace('_', ' ')} ({figures})"
             if is_in_place:
@@ -187,21 +210,22 @@ def _not_kept(name: str, why: str) -> dg.Failure:
 
 def kept(house: House, name: str, made: Made) -> Generator[Any, None, None]:
     """Check a table, put it in place and say so: for a step that makes several."""
-    version = yield from judged(house, name, made)
+    judged = yield from judge(house, name, made)
     house.store.write(name, made.table)
     show_table(house.store, name)
     path = {"path": dg.MetadataValue.path(str(house.store.path(name)))}
-    yield _materialised(name, replace(made, figures={**made.figures, **path}), version)
+    yield _materialised(name, replace(made, figures={**made.figures, **path}), judged)
 
 
-def _materialised(name: str, made: Made, version: str, **value: Any) -> dg.MaterializeResult:
+def _materialised(name: str, made: Made, judged: Judged, **value: Any) -> dg.MaterializeResult:
     """Say that a table is there: its data version is the hash of its rows."""
     return dg.MaterializeResult(
         asset_key=name,
         # given where the IO manager is to write it
         **value,
         metadata={"dagster/row_count": len(made.table), **finite(made.figures)},
-        data_version=dg.DataVersion(version),
+        data_version=dg.DataVersion(judged.version),
+        check_results=list(judged.results),
     )
 
 

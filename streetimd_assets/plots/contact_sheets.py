@@ -50,9 +50,7 @@ _KINDS = {
     "without_template": "template left out",
     "control": "control",
 }
-_CSS = """
-.jump { columns: 13rem; column-gap: 2rem; padding-left: 1.1rem; }
-"""
+_CSS = ".jump { columns: 13rem; column-gap: 2rem; padding-left: 1.1rem; }"
 
 
 def contact_sheet_page(

@@ -18,8 +18,8 @@ import pandas as pd
 from streetimd_assets.plots import links, pages, style
 from streetimd_assets.plots.labelling_script import SCRIPT
 from streetimd_assets.plots.picture_sheets import ReadImage, read_thumbnail
+from streetimd_assets.schemas import UNSURE
 
-UNSURE = "unsure"
 # a picture takes a third more inside the page: 1,200 of them stay below 20 MB
 PICTURES_BYTES = 13_500_000
 # side in pixels and quality as WebP, which keeps more of a street than JPEG in as many bytes; the first that fits
@@ -70,6 +70,7 @@ kbd { font: 600 .9rem ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospa
 #unkept { color: #8a3b00; margin: 0 0 .4rem; }
 #help, #finished { border: 1px solid var(--line); padding: .5rem 1.1rem; margin-bottom: .75rem;
   background: #fbfcfd; }
+#help h3:first-child { margin-top: .4rem; }
 #help dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: .5rem 0; }
 #help dt, #help dd { margin: 0; }
 #finished { padding: 2rem; } #finished button { margin-right: .6rem; }

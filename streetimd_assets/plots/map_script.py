@@ -14,7 +14,7 @@ figure.map select, .zoom button { font: inherit; padding: .15rem .4rem; max-widt
   color: var(--ink); border: 1px solid #8a94a0; border-radius: 4px; }
 .zoom { position: absolute; top: 0; right: 0; display: flex; gap: .2rem; }
 .zoom button { min-width: 2rem; line-height: 1.3; cursor: pointer; } .zoom button:disabled { color: #9aa5b1; }
-.lsoa-box { position: absolute; z-index: 9; pointer-events: none; max-width: 22rem; padding: .5rem .7rem;
+.lsoa-box { position: absolute; z-index: 9; pointer-events: none; max-width: 26rem; padding: .5rem .7rem;
   font-size: .88rem; line-height: 1.4; color: var(--ink); background: #fff; border: 1px solid #52606d;
   border-radius: 5px; box-shadow: 0 2px 8px rgb(0 0 0 / .25); }
 .lsoa-box[hidden] { display: none; } .lsoa-box b { display: block; }

@@ -47,8 +47,10 @@ thead th { border-bottom: 2px solid var(--line); } tbody th { font-weight: 500; 
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.text, tbody th { overflow-wrap: break-word; } thead th.number { white-space: normal; vertical-align: bottom; }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } nav, .skip { display: none; }
-  figure.plot, tr { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
-  table { font-size: 8.5pt; } th, td { padding-right: .5rem; } .long { max-height: none; } .scroll { overflow: visible; } }
+  figure.plot, tr { break-inside: avoid; } h2, h3, caption, thead { break-after: avoid; }
+  tbody tr:first-child { break-before: avoid; }
+  table { font-size: 8.5pt; } th, td { padding-right: .5rem; }
+  .long { max-height: none; } .scroll { overflow: visible; } }
 """
 
 # unpacks the plot library, which stands in the page as gzip in base64, and runs it: the policy knows
@@ -115,6 +117,8 @@ document.documentElement.dataset.figures = "ready";
 """
 
 
+# pixels below a figure for the heading of the study
+_HEADING_LINE = 14
 # a table of more rows scrolls inside its own box
 _LONG_TABLE = 60
 
@@ -171,7 +175,11 @@ class Page:
         """
         self._n_figures += 1
         place = f"figure-{self._n_figures}"
+        # a line of its own, so that it meets no title of an axis
+        bottom = figure.layout.margin.b or figure.layout.template.layout.margin.b or 0
         figure.update_layout(
+            height=figure.layout.height + _HEADING_LINE,
+            margin={"b": bottom + _HEADING_LINE},
             title={
                 "text": style.escape(self.heading), "font": {"size": 11, "color": style.QUIET_INK},
                 "x": 1, "xref": "paper", "xanchor": "right", "y": 0, "yanchor": "bottom", "pad": {"b": 4},

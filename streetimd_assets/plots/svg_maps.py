@@ -40,7 +40,7 @@ svg.map text { font: 17px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-ser
 svg.map text.label { font-size: 19px; font-weight: 600; fill: #1f2933; }
 svg.map .line { stroke: #1f2933; stroke-width: 1.5; fill: none; }
 svg.map [hidden] { display: none; }
-@media print { figure.map { break-inside: avoid; max-width: 34rem; } svg.map { max-height: 19cm; } }
+@media print { figure.map { break-inside: avoid; max-width: 28rem; } svg.map { max-height: 19cm; } }
 """
 
 

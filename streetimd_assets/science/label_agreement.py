@@ -14,7 +14,7 @@ import pandas as pd
 
 from streetimd_assets import schemas
 from streetimd_assets.science import calibration
-from streetimd_assets.science.label_sample import UNSURE, LabelledSample, Share, weigh_labels
+from streetimd_assets.science.label_sample import LabelledSample, Share, weigh_labels
 from streetimd_assets.science.rater_agreement import pairs_of_raters
 
 TABLES_MADE = ("label_agreement", "label_figures", "label_confusions", "reliability_bins")
@@ -82,7 +82,7 @@ def assess_labels(
     outdated = _outdated(candidates, probabilities)
     candidates = candidates[~candidates["local_authority"].isin(outdated)]
     labels = labels[labels["image_id"].isin(candidates["image_id"])]
-    if not labels["label"].ne(UNSURE).any():
+    if not labels["label"].ne(schemas.UNSURE).any():
         return Assessed(empty, outdated=outdated)
     sample = weigh_labels(candidates, labels)
     if sample.images.empty:

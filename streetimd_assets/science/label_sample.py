@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from streetimd_assets.schemas import UNSURE
+
 Array = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-UNSURE = "unsure"
 # of a normal distribution, for intervals of 95%
 Z = 1.959963984540054
 

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from streetimd_assets.science.label_sample import UNSURE, Share, Z
+from streetimd_assets.schemas import UNSURE
+from streetimd_assets.science.label_sample import Share, Z
 
 
 def cohens_kappa(first: npt.NDArray[np.object_], second: npt.NDArray[np.object_]) -> Share:

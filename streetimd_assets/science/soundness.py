@@ -50,8 +50,8 @@ def same_view_share(images: pd.DataFrame, embeddings: Vectors) -> float:
     """
     panorama = images["image_id"].str.rpartition("@")[0].to_numpy(dtype=object)
     order = np.argsort(panorama, kind="stable")
-    starts = np.flatnonzero(np.r_[True, panorama[order][1:] != panorama[order][:-1]]) if len(order) else []
-    groups = [rows for rows in np.split(order, starts[1:]) if len(rows) > 1]
+    begins = np.flatnonzero(panorama[order][1:] != panorama[order][:-1]) + 1
+    groups = [rows for rows in np.split(order, begins) if len(rows) > 1]
     alike = [float((embeddings[rows] @ embeddings[rows[0]]).min()) > 0.9999 for rows in groups]
     return float(np.mean(alike)) if alike else 0.0
 
@@ -146,7 +146,9 @@ def miscounted_lsoas(features: pd.DataFrame, classified: pd.DataFrame, names: Se
     wanted = classified.groupby(["lsoa_code", "category"]).size().unstack(fill_value=0)
     wanted = wanted.reindex(index=features["lsoa_code"], columns=list(names), fill_value=0)
     found = features[[f"n_{name}" for name in names]].to_numpy()
-    wrong = (found != wanted.to_numpy()).any(axis=1) | (features["n_images"].to_numpy() != wanted.sum(axis=1).to_numpy())
+    wrong = (found != wanted.to_numpy()).any(axis=1) | (
+        features["n_images"].to_numpy() != wanted.sum(axis=1).to_numpy()
+    )
     astray = set(classified["lsoa_code"]) - set(features["lsoa_code"])
     return int(wrong.sum()) + len(astray)
 

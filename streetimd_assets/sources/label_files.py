@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from streetimd_assets.errors import SourceError
+from streetimd_assets.schemas import UNSURE
 from streetimd_assets.study import Study
 
 COLUMNS = ("image_id", "rater", "label", "labelled_at", "study", "local_authority", "category_set_hash")
-UNSURE = "unsure"
 # a cell that begins so would be run by a spreadsheet; the page puts an apostrophe before it
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "'")
 _LONGEST_NAME = 80

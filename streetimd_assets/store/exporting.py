@@ -39,6 +39,8 @@ from streetimd_assets.store.views import written_tables
 LEFT_OUT = {
     "image_path": "the pictures stay where the study is kept",
     "payload": "fitted models are read from the study's own database",
+    "file": "the names of raters' files name the raters",
+    "detail": "it names raters",
 }
 # beside the LSOAs, the tables that a map of them needs
 POINT_LAYERS = ("sample_points", "panoramas")
@@ -124,6 +126,8 @@ class Bundle:
     def _rows(self, name: str, table: Table, slug: str | None) -> pa.Table:
         columns = [column.name for column in table.columns if column.name != LOCAL_AUTHORITY.name]
         rows = self.store.read_arrow(name, slug, columns)
+        if "rater" in columns:
+            rows = _without_names(rows)
         if slug is not None:
             slugs = pa.array([slug] * rows.num_rows, pa.string())
             return rows.append_column(LOCAL_AUTHORITY.name, slugs)
@@ -203,6 +207,14 @@ class _Files:
                 cells = cells.drop(columns="geometry")
             cells.to_csv(self._csv, mode="a", header=is_first, index=False, encoding="utf-8", lineterminator="\n")
         self.n_rows += rows.num_rows
+
+
+def _without_names(rows: pa.Table) -> pa.Table:
+    """Call raters by numbers: who they are is theirs to tell."""
+    raters = rows.column("rater")
+    number = {name: f"rater {place}" for place, name in enumerate(sorted(set(raters.to_pylist())), start=1)}
+    called = pa.array([number[name] for name in raters.to_pylist()], pa.string())
+    return rows.set_column(rows.schema.get_field_index("rater"), "rater", called)
 
 
 def exported_table(table: Table) -> Table:

@@ -181,6 +181,15 @@ def test_figures_are_drawn_from_the_packed_plot_library(opened):
     opened.locator("#figure-1 .main-svg").first.wait_for()
 
 
+def test_for_a_print_every_figure_is_drawn_as_wide_as_paper_and_afterwards_as_the_window(opened):
+    drawn = opened.locator("#figure-1 .main-svg").first
+    opened.wait_for_function("document.documentElement.dataset.figures === 'ready'")
+    opened.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert drawn.get_attribute("width") == "670"
+    opened.evaluate("dispatchEvent(new Event('afterprint'))")
+    opened.wait_for_function("document.querySelector('#figure-1 .main-svg').getAttribute('width') > 1000")
+
+
 def test_without_scripts_the_maps_still_show_and_tell_their_values(browser, address):
     context = browser.context.browser.new_context(java_script_enabled=False)
     page = context.new_page()
@@ -228,9 +237,7 @@ def study_of_300_lsoas_and_10_000_images(folder):
     return path
 
 
-def test_a_report_of_300_lsoas_and_10_000_images_is_small_and_its_map_answers_in_three_seconds(
-    browser, tmp_path
-):
+def test_a_report_of_300_lsoas_and_10_000_images_is_small_and_its_map_answers_in_three_seconds(browser, tmp_path):
     path = study_of_300_lsoas_and_10_000_images(tmp_path)
     assert path.stat().st_size < 15_000_000
     # the machine may be busy with something else at the moment: the best of three counts
