@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         with refusals_in_one_sentence():
             model = encoder.loaded
             done = _embed(house, slug, images, model, Progress(context.log.info, "images embedded", slug))
-            results = [*done.results, *(_judge(house, slug, images) if done.is_kept else [])]
             # unsound chunks are refused before the table is touched; what is wrong with the whole, after
-            if not done.is_kept:
-                yield from results
-                refuse_where_not_met("image_embeddings", results)
+            yield from done.refused
+            refuse_where_not_met("image_embeddings", done.refused)
+            results = _judge(house, slug, images)
             show_table(house.store, "image_embeddings")
             n_deleted = 0
             if not acquisition.retains_images and done.n_rows == len(images):
@@ -169,16 +169,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
 @dataclass(frozen=True)
 class Embedded:
-    """What became of a local authority's images: rows in place, how many were new, and the checks of each chunk."""
+    """What became of a local authority's images: rows in place and how many were new, or why there are none."""
 
     n_rows: int
     n_new: int
-    results: list[dg.AssetCheckResult]
-
-    @property
-    def is_kept(self) -> bool:
-        """True if the table was put in place."""
-        return all(result.passed for result in self.results)
+    refused: list[dg.AssetCheckResult] = field(default_factory=list)
 
 
 def _encoder_stamp(choice: EncoderChoice) -> str:
@@ -201,15 +196,12 @@ def _embed(
         rows = images[is_known]
         chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
     done = n_before = int(is_known.sum())
-    results = _sound(house, images.iloc[:0], matrix[:0], model)
     progress(done, len(images))
     for part in _chunks(images[~is_known], choice.chunk_size):
         fingerprint = _fingerprint(model.identity, part)
         if not chunks.holds(fingerprint):
             pictures = [house.folder / path for path in part["image_path"]]
-            made = embed_files(
-                model, pictures, choice.batch_size, lambda n, done=done: progress(done + n, len(images))
-            )
+            made = embed_files(model, pictures, choice.batch_size, partial(_tell, progress, done, len(images)))
             results = _sound(house, part, made, model)
             if not all(result.passed for result in results):
                 return Embedded(0, 0, results)
@@ -217,7 +209,11 @@ def _embed(
         done += len(part)
         progress(done, len(images))
     _set_aside(house, slug, before, matrix, known[is_known])
-    return Embedded(chunks.publish(), done - n_before, results)
+    return Embedded(chunks.publish(), done - n_before)
+
+
+def _tell(progress: Callable[[int, int], None], n_before: int, n_all: int, n_done: int) -> None:
+    progress(n_before + n_done, n_all)
 
 
 def _sound(
@@ -238,7 +234,11 @@ def _judge(house: House, slug: str, images: pd.DataFrame) -> list[dg.AssetCheckR
     rows, matrix = house.store.read_embeddings(slug)
     astray = soundness.astray_share(rows, images, ["lsoa_code", "sha256"])
     alike = soundness.same_view_share(rows, matrix)
+    deviation = classification.largest_norm_deviation(matrix)
     return [
+        # of each chunk, before it was kept
+        shape_result([], len(rows)),
+        EMBEDDINGS_HAVE_UNIT_LENGTH.result(deviation < _LARGEST_DEVIATION, largest_deviation=deviation),
         EVERY_IMAGE_IS_EMBEDDED.result(len(rows) == len(images), n_images=len(images), n_embedded=len(rows)),
         EMBEDDINGS_BELONG_TO_THEIR_IMAGE.result(astray == 0, wrong_share=astray),
         HEADINGS_LOOK_DIFFERENT.result(alike < 0.05, same_view_share=alike),

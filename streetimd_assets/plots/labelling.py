@@ -24,7 +24,7 @@ from streetimd_assets.schemas import UNSURE
 PICTURES_BYTES = 13_500_000
 # side in pixels and quality as WebP, which keeps more of a street than JPEG in as many bytes; the first that fits
 SETTINGS = ((400, 85), (400, 70), (400, 55), (400, 40), (360, 35), (320, 30), (320, 20))
-_N_TRIED = 80
+_N_TRIED = 40
 _MOST_IN_A_COLUMN = 12
 # o opens the provider's viewer, and 0 stands for unsure
 _KEYS = string.digits[1:] + string.ascii_lowercase.replace("o", "")

@@ -80,7 +80,7 @@ def add_importance(
                 importance.ranked_importances(rows, method=method, titles=titles, model_id=model_id),
                 name=f"Bars: features ranked by {style.escape(method)} importance",
                 caption=f"{style.escape(method).capitalize()} importance in model "
-                f"<code>{style.escape(model_id)}</code>; hatched bars are category shares.",
+                f"<code>{style.escape(model_id)}</code>{_hatched(rows, model_id)}.",
             )
         )
     page.add_section("importance", "Feature importance", *blocks)
@@ -125,6 +125,11 @@ def _examples(
         )
         blocks += [f"<h3>{title}</h3>", block]
     return blocks
+
+
+def _hatched(rows: pd.DataFrame, model_id: str) -> str:
+    has_shares = rows.loc[rows["model_id"] == model_id, "feature"].str.endswith("_share").any()
+    return "; hatched bars are category shares" if has_shares else ""
 
 
 def add_recovered(page: pages.Page, tables: Tables) -> None:

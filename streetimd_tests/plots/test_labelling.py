@@ -121,7 +121,7 @@ def test_1200_pictures_stay_below_20_mb_and_few_are_kept_at_their_best():
     paths = [f"{number}" for number in range(1200)]
     side_px, quality = labelling.choose_setting(paths, lambda path: pictures[int(path) % 3])
     assert side_px >= 320
-    page = draw(candidates(60), lambda path: pictures[int(path[1:5]) % 3])
+    page = draw(candidates(12), lambda path: pictures[int(path[1:5]) % 3])
     assert labelling.choose_setting(paths[:60], lambda path: pictures[int(path) % 3]) == labelling.SETTINGS[0]
     shown = Image.open(io.BytesIO(base64.b64decode(data_of(page)["images"][0]["picture"])))
     assert shown.format == "WEBP"
@@ -145,7 +145,7 @@ def street(seed):
 
 
 def test_pictures_that_cannot_be_made_small_enough_are_as_small_as_a_street_can_be_told_in():
-    hard = picture(480, noisy=True)
+    hard = picture(200, noisy=True)
     assert labelling.choose_setting(["x"] * 3000, lambda path: hard) == labelling.SETTINGS[-1]
     assert labelling.choose_setting([], lambda path: hard) == labelling.SETTINGS[0]
     assert labelling.choose_setting([None] * 5, lambda path: hard) == labelling.SETTINGS[0]
