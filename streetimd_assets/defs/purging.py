@@ -1,5 +1,6 @@
 """Delete pictures and the pages that show them, and nothing else."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,8 @@ from streetimd_assets.settings import Settings
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.study import load_study
 
-# how a JPEG begins in base64, which is how pictures stand in pages
-_PICTURE = b"/9j/4AAQSkZJRg"
+# how a JPEG and a WebP picture begin in base64, which is how pictures stand in pages
+_PICTURES = re.compile(rb"/9j/4AAQSkZJRg|UklGR[\w+/]{6}XRUJQ")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _pages(house: House, slugs: list[str]) -> list[Path]:
     folder = house.folder / "pages"
     local = [path for slug in slugs for path in folder.glob(f"*/{slug}.html")]
     study_wide = [*folder.glob("*.html"), *folder.glob("search/*.html")]
-    return [path for path in dict.fromkeys([*local, *study_wide]) if _PICTURE in path.read_bytes()]
+    return [path for path in dict.fromkeys([*local, *study_wide]) if _PICTURES.search(path.read_bytes())]
 
 
 def _count_unread(house: House, slug: str) -> int:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from streetimd_assets.plots import (
     coverage,
     examples,

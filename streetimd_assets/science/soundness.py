@@ -48,7 +48,7 @@ def same_view_share(images: pd.DataFrame, embeddings: Vectors) -> float:
         Of panoramas with two or more images; 0 if there is none. Two photographs of one place never
         agree to four digits, but the same picture saved four times does.
     """
-    panorama = images["image_id"].str.rpartition("@")[0].to_numpy(dtype=object)
+    panorama = images["image_id"].str.rsplit("@", n=1).str[0].to_numpy(dtype=object)
     order = np.argsort(panorama, kind="stable")
     begins = np.flatnonzero(panorama[order][1:] != panorama[order][:-1]) + 1
     groups = [rows for rows in np.split(order, begins) if len(rows) > 1]

@@ -1,10 +1,13 @@
 """Looking at a classification on the demo: other words, a control, contact sheets, search by words, purge."""
 
+import base64
+import io
 import shutil
 from dataclasses import replace
 
 import dagster as dg
 import pytest
+from PIL import Image
 
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs import purging, searching
@@ -187,9 +190,13 @@ def test_purging_deletes_every_page_with_pictures_in_it_and_no_other(looked, tmp
     settings = replace(looked.settings, data_root=tmp_path)
     pages = tmp_path / "demo" / "pages"
     sheet = (pages / LOOKED_AT / "farrowby.html").read_bytes()
-    for name in ("labelling_page/farrowby.html", "search/a-pond.html", "example_sheet.html", "study_report.html"):
+    for name in ("search/a-pond.html", "example_sheet.html", "study_report.html"):
         (pages / name).parent.mkdir(parents=True, exist_ok=True)
         (pages / name).write_bytes(sheet)
+    webp = io.BytesIO()
+    Image.effect_noise((90, 90), 80).save(webp, "WEBP")
+    (pages / "labelling_page").mkdir()
+    (pages / "labelling_page" / "farrowby.html").write_bytes(b"base64," + base64.b64encode(webp.getvalue()))
     (pages / "imagery_map").mkdir(exist_ok=True)
     (pages / "imagery_map" / "farrowby.html").write_text("<p>a map</p>", encoding="utf-8")
     (pages / "local_authority_report").mkdir()

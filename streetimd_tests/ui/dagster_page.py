@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+# set by whoever runs the tests, and not for these
+OURS = {"DAGSTER_HOME", "STREETIMD_DATA", "STREETIMD_PAGES_URL", "STREETIMD_STUDY"}
 _CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-dev-shm-usage",
@@ -36,7 +38,7 @@ def free_port() -> int:
 
 @contextmanager
 def served_ui(study: str, data_root: Path) -> Iterator[str]:
-    """Start ``streetimd ui`` and yield its address once the code location is loaded."""
+    """Start ``streetimd ui`` with its server of pages; yield the UI's address once the code location is loaded."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [
@@ -49,9 +51,11 @@ def served_ui(study: str, data_root: Path) -> Iterator[str]:
         str(data_root),
         "--port",
         str(port),
+        "--pages-port",
+        str(free_port()),
     ]
     log = (data_root / "ui.log").open("w+")
-    environment = {key: value for key, value in os.environ.items() if key != "DAGSTER_HOME"}
+    environment = {key: value for key, value in os.environ.items() if key not in OURS}
     # its own process group, so that Dagster's children end with it
     server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
     try:
