@@ -152,9 +152,11 @@ def pages(
     ),
 ) -> None:
     """Serve a study's pages, and nothing else, to browsers; `streetimd ui` does so too."""
-    from streetimd_assets.defs.page_server import serve_pages
+    from streetimd_assets.defs.page_server import reached_at, serve_pages
 
-    serve_pages(_settings(study, data), host=host, port=port)
+    settings = reached_at(_settings(study, data), port)
+    console.print(f"Pages: {settings.pages_url}/{load_study(settings.study).name}/ (Ctrl+C stops it)")
+    serve_pages(settings, host=host, port=port)
 
 
 @app.command()
@@ -219,21 +221,23 @@ def sql(
     study: StudyNamed = "demo",
     query: Annotated[str | None, typer.Argument(help="A query; left out: list the tables.")] = None,
     data: DataRoot = None,
-    csv: Annotated[Path | None, typer.Option(help="Write all rows to this CSV file instead.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all rows of the query to this CSV file instead.")] = None,
 ) -> None:
     """Ask the study's tables in SQL, read-only."""
     from streetimd_assets.store import querying
 
     settings = _settings(study, data)
     folder = settings.study_folder(load_study(settings.study).name)
-    answer = querying.query(folder, query) if query else querying.tables(folder)
-    if csv:
-        answer.to_csv(csv, index=False)
-        console.print(f"wrote {csv}: {len(answer):,} rows")
-        return
-    _print_rows(answer.head(_ROWS_SHOWN))
-    if len(answer) > _ROWS_SHOWN:
-        console.print(f"{_ROWS_SHOWN} of {len(answer):,} rows; --csv FILE writes all")
+    if not query:
+        _print_rows(querying.tables(folder))
+    elif csv:
+        n_rows = querying.write_csv(folder, query, csv)
+        console.print(f"wrote {csv}: {n_rows:,} rows")
+    else:
+        rows, is_all = querying.first_rows(folder, query, _ROWS_SHOWN)
+        _print_rows(rows)
+        if not is_all:
+            console.print(f"the first {_ROWS_SHOWN} rows; --csv FILE writes all")
 
 
 @app.command()
@@ -309,7 +313,7 @@ def _print_pages(settings: Settings) -> None:
     pages = settings.study_folder(load_study(settings.study).name) / "pages"
     console.print(f"Pages: {pages / 'study_report.html'}")
     for folder in sorted(path for path in pages.glob("*") if path.is_dir()):
-        console.print(f"       {folder}/ ({len(list(folder.glob('*.html')))} local authorities)")
+        console.print(f"       {folder}/ ({len(list(folder.glob('*.html')))} pages)")
 
 
 def _print_rows(rows: "pd.DataFrame") -> None:
@@ -323,16 +327,20 @@ def _print_rows(rows: "pd.DataFrame") -> None:
 
 
 def _short(value: object) -> str:
-    """Return a cell of a table in the terminal: vectors and long texts are cut."""
-    text = f"{value:.6g}" if isinstance(value, float) else str(value).replace("\n", " ")
+    """Return a cell of a table in the terminal: what is long is cut, and no text commands the terminal."""
+    if value is None or (not isinstance(value, str) and str(value) in ("nan", "NaT", "<NA>")):
+        return "NULL"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
     return text if len(text) <= _CELL_SHOWN else f"{text[: _CELL_SHOWN - 1]}…"
 
 
 def _serve(settings: Settings, port: int, pages_port: int) -> None:
     from streetimd_assets.defs import serving
+    from streetimd_assets.defs.page_server import reached_at
 
     console.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl+C stops it)")
-    console.print(f"Pages:      http://127.0.0.1:{pages_port}")
+    console.print(f"Pages:      {reached_at(settings, pages_port).pages_url}")
     raise typer.Exit(serving.serve(settings, port, pages_port))
 
 

@@ -9,6 +9,7 @@
     │   ├── BoundaryError     ONS boundaries
     │   ├── RoadError         OpenStreetMap roads
     │   ├── DeprivationError  the Index of Multiple Deprivation
+    │   ├── LabelError        files of labels by people
     │   └── ImageryError      street images, their folder or provider
     │       ├── TermsError    the provider's terms are not accepted, or a key is missing
     │       └── BudgetError   a paid provider without a budget, or a limit that is reached
@@ -51,6 +52,10 @@ class RoadError(SourceError):
 
 class DeprivationError(SourceError):
     """The deprivation index could not be had, or does not fit the boundaries."""
+
+
+class LabelError(SourceError):
+    """A file of labels cannot be read, or a row of it is not the study's."""
 
 
 class ImageryError(SourceError):

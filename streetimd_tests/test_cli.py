@@ -8,6 +8,7 @@ import pytest
 
 from streetimd_assets import cli
 from streetimd_assets.settings import Settings
+from streetimd_tests.store.made_up_study import write_study
 
 
 @pytest.fixture
@@ -136,6 +137,19 @@ def test_a_wrong_use_shows_how_it_is_used(streetimd):
     assert status == 2
     assert "Usage: " in err
     assert "Missing argument" in err
+
+
+def test_what_a_query_finds_is_shown_as_it_is_and_commands_no_terminal(streetimd, tmp_path):
+    write_study(tmp_path / "data" / "demo")
+    asked = "SELECT 'a' || chr(27) || '[2J' || chr(10) || 'b' AS text, NULL AS none, 'nan' AS nan, 0.5 AS half"
+    status, out, _ = streetimd("sql", "demo", asked)
+    assert status == 0
+    assert [cell.strip() for cell in out.splitlines()[3].split("│")[1:-1]] == ["a [2J b", "NULL", "nan", "0.5"]
+    assert "first 40 rows" not in out
+    _, out, _ = streetimd("sql", "demo", "FROM range(50)")
+    assert out.splitlines()[-1] == "the first 40 rows; --csv FILE writes all"
+    _, out, _ = streetimd("sql", "demo", "FROM range(50)", "--csv", "rows.csv")
+    assert out == "wrote rows.csv: 50 rows\n"
 
 
 def test_help_names_every_command(streetimd):

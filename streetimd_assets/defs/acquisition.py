@@ -15,7 +15,7 @@ from streetimd_assets.sources.imagery.budget import Purse, cost_usd, open_purse
 from streetimd_assets.sources.imagery.image_rows import Recorded
 from streetimd_assets.sources.imagery.providers import find_provider, open_source, require_budget
 from streetimd_assets.sources.web import Web
-from streetimd_assets.store.images import ImageStore
+from streetimd_assets.store.images import ImageStore, read_image_file
 from streetimd_assets.store.ledger import Ledger
 
 # local authorities that may ask a provider together, by the pools in dagster.yaml: they share its pace
@@ -119,6 +119,13 @@ class Acquisition:
         if chosen is not None:
             return chosen
         return self.provider is None or self.provider.terms.may_store_pixels
+
+    def read_image(self, path: str) -> bytes | None:
+        """Return a picture for a page by its path in the study's folder; None if its file is gone.
+
+        Of pictures that are not to be retained None as well: a page would keep them.
+        """
+        return read_image_file(self.house.folder, path) if self.retains_images else None
 
     @property
     def may_stand_beside_maps(self) -> bool:

@@ -18,7 +18,6 @@ from streetimd_assets.defs.table_asset import (
 )
 from streetimd_assets.plots import contact_sheets
 from streetimd_assets.science import assessment, prompts
-from streetimd_assets.store.images import read_image_file
 
 MOST_TO_CONTROL = 0.005
 MOST_CHANGED = 0.10
@@ -126,15 +125,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
         Look at it before any number: categories that look wrong here are wrong in every table after it.
         """
-        authority = house.authority(context)
-
-        def read_image(path: str) -> bytes | None:
-            return read_image_file(house.folder, path)
-
+        authority, acquisition = house.authority(context), Acquisition(house)
         with refusals_in_one_sentence():
             page = contact_sheets.contact_sheet_page(
                 assessment_images,
-                read_image,
+                acquisition.read_image,
                 heading=f"{house.study.heading}: {authority.name}",
                 titles=categories.titles,
                 rejects=categories.reject_names,
@@ -142,9 +137,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             )
             figures: dict[str, Any] = {"n_images": int(assessment_images["image_id"].nunique())}
             # what stands in Dagster's records stays there, so pictures that must go never get there
-            if Acquisition(house).retains_images:
-                strip = base64.b64encode(contact_sheets.preview_strip(assessment_images, read_image)).decode()
-                figures["preview"] = dg.MetadataValue.md(f"![a few of the images](data:image/jpeg;base64,{strip})")
+            if acquisition.retains_images:
+                strip = contact_sheets.preview_strip(assessment_images, acquisition.read_image)
+                data = base64.b64encode(strip).decode()
+                figures["preview"] = dg.MetadataValue.md(f"![a few of the images](data:image/jpeg;base64,{data})")
             return page_result(house, "classification_report", page, authority.slug, **figures)
 
     return [assessment_images, prompt_sensitivities, classification_report]

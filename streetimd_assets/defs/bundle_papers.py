@@ -34,6 +34,7 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
     """
     rows = [f"| `{row.file}` | {row.one_row_is} | {row.n_rows:,} |" for row in written.itertuples()]
     left_out = [f"- `{column}`: {why}." for column, why in LEFT_OUT.items()]
+    layers = ["lsoas", *(name for name in POINT_LAYERS if f"tables/{name}" in set(written["file"]))]
     return "\n".join(
         [
             f"# {_plain(study.heading)}: tables and maps",
@@ -45,8 +46,8 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "",
             "## Open it",
             "",
-            f"- **QGIS**: drag `{GEOPACKAGE}` into the map; its layers are `lsoas`, "
-            f"{' and '.join(f'`{name}`' for name in POINT_LAYERS)}, in EPSG:27700 (metres).",
+            f"- **QGIS**: drag `{GEOPACKAGE}` into the map. In it, in EPSG:27700 (metres): "
+            f"{', '.join(f'`{name}`' for name in layers)}.",
             "- **Python**: `geopandas.read_parquet('lsoas.parquet')`, `pandas.read_parquet('tables/….parquet')`.",
             "- **SQL**: `duckdb`, then `SELECT * FROM 'tables/lsoa_features.parquet'`.",
             "- **Spreadsheet**: `lsoas.csv`, or any table's CSV. A text that a spreadsheet would run (it begins "

@@ -3,6 +3,7 @@
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.study_wide import Coverage, everywhere
@@ -11,7 +12,6 @@ from streetimd_assets.errors import TableMissingError
 from streetimd_assets.plots import examples as example_plots
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import examples
-from streetimd_assets.store.images import read_image_file
 
 _ABOUT = ("image_id", "lsoa_code", "heading_deg", "category", "is_rejected")
 _FILES = ("image_id", "panorama_id", "image_path", "captured_on", "licence", "credit", "viewer_url")
@@ -70,7 +70,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             found = house.store.holds("imd_correlations")
             page = example_plots.example_page(
                 example_images,
-                lambda path: read_image_file(house.folder, path),
+                Acquisition(house).read_image,
                 heading=house.study.heading,
                 titles=house.study.categories.titles,
                 correlations=house.store.read("imd_correlations") if found else None,

@@ -107,8 +107,9 @@ def _figures(name: str, assessed: Assessed) -> dict[str, Any]:
     """Return the figures that Dagster shows beside one of the tables, as numbers."""
     sample = assessed.sample
     told: dict[str, Any] = {
-        "n_labelled": 0 if sample is None else len(sample.images),
-        "n_set_aside": 0 if sample is None else sample.n_unsure + sample.n_tied,
+        "n_labelled": 0 if sample is None else sample.n_labelled,
+        "n_unsure": 0 if sample is None else sample.n_unsure,
+        "n_tied": 0 if sample is None else sample.n_tied,
         "n_raters": 0 if sample is None else sample.n_raters,
     }
     if sample is not None and name == "label_agreement":
@@ -128,7 +129,7 @@ def _results(name: str, assessed: Assessed) -> list[dg.AssetCheckResult]:
             IMAGES_ARE_CLASSIFIED_AS_WHEN_DRAWN.result(not outdated, local_authorities=outdated or "none"),
         ]
     if name == "label_figures":
-        n = 0 if sample is None else len(sample.images)
+        n = 0 if sample is None else sample.n_labelled
         kappa = assessed.figure("cohens_kappa")
         return [
             RATERS_AGREE.result(
@@ -150,7 +151,7 @@ _DESCRIPTIONS = {
     "label_agreement": (
         "How far people agree with the model on each category. Precision is how often it is right, recall how much "
         "of it is found, and its share of all images is corrected for misclassification, each with a 95% interval. "
-        "Empty until people label; about images of labelled local authorities that raters can name and agree on."
+        "Empty until people label; images they are unsure of are taken to be like the others of their stratum."
     ),
     "label_figures": (
         "Accuracy, agreement of raters, and temperature. Accuracy is re-weighted to all images; the temperature "

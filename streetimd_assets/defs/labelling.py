@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.study_wide import everywhere
@@ -25,7 +26,6 @@ from streetimd_assets.science.labelling import choose_candidates
 from streetimd_assets.settings import Settings
 from streetimd_assets.sources.label_files import read_label_file, read_label_files
 from streetimd_assets.store.files import written_whole
-from streetimd_assets.store.images import read_image_file
 from streetimd_assets.study import load_study
 
 LABELS_ARE_OF_THE_STUDY_AS_IT_IS = Check(
@@ -77,7 +77,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         with refusals_in_one_sentence():
             page = draw_labelling_page(
                 label_candidates,
-                lambda path: read_image_file(house.folder, path),
+                Acquisition(house).read_image,
                 heading=f"{house.study.heading}: {authority.name}",
                 study=house.study.name,
                 local_authority=authority.slug,
@@ -137,7 +137,7 @@ def take_labels(settings: Settings, paths: Sequence[Path]) -> str:
 
     Raises
     ------
-    SourceError
+    LabelError
         If a file or a row of it is not as it should be; then none is taken.
     """
     house = House(load_study(settings.study), settings)
@@ -159,12 +159,14 @@ def _counted(number: int, noun: str) -> str:
 def _take(house: House, path: Path) -> bool:
     """Copy a file into the folder of labels under a name that is free; False if it is there already."""
     folder, number = label_folder(house), 1
-    target = folder / path.name if path.suffix.lower() == ".csv" else folder / f"{path.name}.csv"
+    # what begins with a dot is not read there
+    name = path.name.lstrip(".") or "labels"
+    target = folder / name if name.lower().endswith(".csv") else folder / f"{name}.csv"
     while target.exists():
         if target.read_bytes() == path.read_bytes():
             return False
         number += 1
-        target = target.with_name(f"{path.stem}-{number}.csv")
+        target = target.with_name(f"{Path(name).stem}-{number}.csv")
     with written_whole(target) as temporary:
         shutil.copyfile(path, temporary)
     return True

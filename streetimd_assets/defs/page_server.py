@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, urlsplit
@@ -60,7 +61,13 @@ def serve_pages(settings: Settings, *, host: str = "127.0.0.1", port: int = 3001
     """
     # once it has ended in good order, the server passes Ctrl+C on
     with listen(host, port) as door, suppress(KeyboardInterrupt):
-        _server(settings).run(sockets=[door])
+        _server(reached_at(settings, port)).run(sockets=[door])
+
+
+def reached_at(settings: Settings, port: int) -> Settings:
+    """Return settings that say where browsers find the pages: at this port, unless somebody has said so."""
+    is_said = settings.pages_url != Settings.pages_url
+    return settings if is_said else replace(settings, pages_url=f"http://127.0.0.1:{port}")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import pandas as pd
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
+from streetimd_assets.plots import style
 from streetimd_assets.plots.provenance import MadeTable, Provenance, Source
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.sources.web import without_secrets
@@ -43,17 +44,19 @@ class Records:
 
     def latest(self, asset: str) -> dict[str | None, Any]:
         """Return the latest record of an asset by local authority, by None if it is study-wide."""
-        is_partitioned = asset in TABLES and TABLES[asset].is_partitioned
-        chosen = dg.AssetRecordsFilter(
-            asset_key=dg.AssetKey(asset), asset_partitions=list(self.slugs) if is_partitioned else None
-        )
-        # newest first: enough to have each part's latest, also where some were made several times
-        limit = 2 * len(self.slugs) + 20 if is_partitioned else 1
-        found: dict[str | None, Any] = {}
-        for record in self.instance.fetch_materializations(chosen, limit=limit).records:
-            if record.asset_materialization is not None:
-                found.setdefault(record.asset_materialization.partition, record)
-        return found
+        key, ids = dg.AssetKey(asset), None
+        if asset in TABLES and TABLES[asset].is_partitioned:
+            newest = self.instance.get_latest_storage_id_by_partition(
+                key, dg.DagsterEventType.ASSET_MATERIALIZATION, set(self.slugs)
+            )
+            ids = list(newest.values())
+        if ids == []:
+            return {}
+        chosen = dg.AssetRecordsFilter(asset_key=key, storage_ids=ids)
+        records = self.instance.fetch_materializations(chosen, limit=len(ids) if ids else 1).records
+        return {
+            record.asset_materialization.partition: record for record in records if record.asset_materialization
+        }
 
 
 def gather(
@@ -114,7 +117,7 @@ def _shown(value: Any) -> str:
 def _facts(
     house: House, slugs: Sequence[str], tables: Mapping[str, pd.DataFrame], records: Records
 ) -> dict[str, str]:
-    study, words = house.study, tables.get("category_embeddings")
+    study, words, target = house.study, tables.get("category_embeddings"), house.study.deprivation.target
     names = [study.authority(slug).name for slug in slugs]
     facts = {
         "Study": study.name,
@@ -122,7 +125,7 @@ def _facts(
         if len(names) <= _MOST_NAMED
         else f"{len(names)}, named under Coverage",
         "Deprivation index": study.deprivation.index,
-        "Target": f"{study.deprivation.target} (rank 1 = most deprived)",
+        "Target": f"{target} ({'1 = most' if style.low_is_deprived(target) else 'higher = more'} deprived)",
         "Images": "painted stand-ins (SYNTHETIC IMAGES)" if study.has_painted_images else study.imagery.source,
         "Images taken": _taken(tables.get("street_images")),
         "Encoder": _joined(words["encoder"]) if words is not None else "not known",

@@ -93,4 +93,8 @@ def _unread(house: House, n_unread: int) -> str:
 
 
 def _slugs(house: House, local_authorities: Iterable[str] | None) -> list[str]:
-    return [house.study.authority(name).slug for name in local_authorities or house.study.slugs]
+    """Return those named, or all: the study's, and any that it had when their pictures were collected."""
+    if local_authorities:
+        return [house.study.authority(name).slug for name in local_authorities]
+    collected = sorted(folder.name for folder in (house.folder / "images").glob("*") if folder.is_dir())
+    return list(dict.fromkeys([*house.study.slugs, *collected]))

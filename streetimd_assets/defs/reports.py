@@ -15,7 +15,6 @@ from streetimd_assets.defs.table_asset import refusals_in_one_sentence, stamped
 from streetimd_assets.plots import report
 from streetimd_assets.schemas import EMBEDDING
 from streetimd_assets.science import correlation, features, geography
-from streetimd_assets.store.images import read_image_file
 
 STUDY_WIDE = (
     "category_embeddings",
@@ -75,6 +74,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         with refusals_in_one_sentence():
             slugs = house.covered(config.local_authorities)
             tables = _study_tables(house, slugs)
+            # elsewhere the example sheet shows them, or says where they can be seen
             shows_pictures = acquisition.may_stand_beside_maps and acquisition.retains_images
             page = report.study_report_page(
                 tables,
@@ -83,7 +83,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 made=provenance.gather(house, context.instance, slugs, tables),
                 titles=titles,
                 authority_pages=_authority_pages(house, slugs),
-                read_image=(lambda path: read_image_file(house.folder, path)) if shows_pictures else None,
+                read_image=acquisition.read_image if shows_pictures else None,
                 example_page="example_sheet.html" if house.page("example_sheet").exists() else None,
             )
             return page_result(house, "study_report", page, **_figures(tables), local_authorities=slugs)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.resources import LazyEncoder
 from streetimd_assets.encoders.base import Encoder
@@ -19,7 +20,6 @@ from streetimd_assets.plots import search as search_plot
 from streetimd_assets.science import search
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.files import written_whole
-from streetimd_assets.store.images import read_image_file
 from streetimd_assets.study import load_study
 
 MOST_IMAGES = 1_000
@@ -145,8 +145,8 @@ def _described(house: House, found: pd.DataFrame) -> pd.DataFrame:
         if house.store.holds("category_probabilities", slug):
             known = house.store.read("category_probabilities", slug, ["image_id", "category"])
             category = dict(known[known["image_id"].isin(wanted)].itertuples(index=False))
-        parts.append(files.assign(category=files["image_id"].map(category)))
-    described = found.merge(pd.concat(parts, ignore_index=True), on="image_id", how="left")
+        parts.append(files.assign(local_authority=slug, category=files["image_id"].map(category)))
+    described = found.merge(pd.concat(parts, ignore_index=True), on=["local_authority", "image_id"], how="left")
     return described[list(COLUMNS)]
 
 
@@ -164,12 +164,9 @@ def _notes(similarity: npt.NDArray[np.float32], heading: str, names: list[str]) 
 
 
 def _page(house: House, rows: pd.DataFrame, text: str, notes: Sequence[str]) -> str:
-    def read_image(path: str) -> bytes | None:
-        return read_image_file(house.folder, path)
-
     return search_plot.search_page(
         rows,
-        read_image,
+        Acquisition(house).read_image,
         heading=house.study.heading,
         text=text,
         names={authority.slug: authority.name for authority in house.study.authorities},

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-from streetimd_assets.defs.page_server import listen, pages_served
+from streetimd_assets.defs.page_server import listen, pages_served, reached_at
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.errors import ServiceError
 from streetimd_assets.settings import Settings
@@ -43,18 +43,18 @@ def serve(settings: Settings, port: int, pages_port: int = 3001) -> int:
         )
     require_free_port(port)
     door = listen("127.0.0.1", pages_port, option="--pages-port")
+    settings = reached_at(settings, pages_port)
     with door, pages_served(settings, door):
         prepare_dagster_home(settings)
-        return _serve_dagster(settings, port, pages_port)
+        return _serve_dagster(settings, port)
 
 
-def _serve_dagster(settings: Settings, port: int, pages_port: int) -> int:
+def _serve_dagster(settings: Settings, port: int) -> int:
     environment = {
         **os.environ,
         "STREETIMD_STUDY": settings.study,
         "STREETIMD_DATA": str(settings.data_root),
-        # whoever reaches the pages by another address has said so
-        "STREETIMD_PAGES_URL": os.environ.get("STREETIMD_PAGES_URL") or f"http://127.0.0.1:{pages_port}",
+        "STREETIMD_PAGES_URL": settings.pages_url,
         # `dagster dev` announces its successor at every start
         "PYTHONWARNINGS": "ignore",
     }

@@ -32,6 +32,11 @@ class Bounds:
     high: float = math.inf
     is_open: bool = False
 
+    @property
+    def is_limited(self) -> bool:
+        """False if any finite number will do."""
+        return not (math.isinf(self.low) and math.isinf(self.high))
+
     def holds(self, values: pd.Series) -> "pd.Series[bool]":
         """Return True for each value within the bounds; unknown values are."""
         numbers = pd.to_numeric(values, errors="coerce").astype(float)

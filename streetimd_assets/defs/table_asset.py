@@ -281,6 +281,6 @@ def _column(table: Table, column: Column) -> dg.TableColumn:
         dg.TableColumnConstraints(
             nullable=column.nullable,
             unique=table.key == (column.name,),
-            other=[str(bounds)] if bounds is not None else [],
+            other=[str(bounds)] if bounds is not None and bounds.is_limited else [],
         ),
     )

@@ -51,10 +51,15 @@ def _sentences(days: pd.Series) -> list[str]:
     if known.empty:
         return [f"Of none of the {style.plural(len(days), 'panorama')} used is the day of capture known."]
     early, middle, late = (known.quantile(share, interpolation="nearest") for share in (0.05, 0.5, 0.95))
+    when = (
+        f"from {known.min():%B %Y} to {known.max():%B %Y}, half of them before {middle:%B %Y}, nine in ten from "
+        f"{early:%B %Y} to {late:%B %Y}"
+    )
+    if f"{known.min():%B %Y}" == f"{known.max():%B %Y}":
+        when = f"all in {middle:%B %Y}"
     sentences = [
         f"Of {style.plural(len(days), 'panorama')} used, the day of capture is known of "
-        f"{style.count(len(known))}: from {known.min():%B %Y} to {known.max():%B %Y}, half of them before "
-        f"{middle:%B %Y}, nine in ten from {early:%B %Y} to {late:%B %Y}."
+        f"{style.count(len(known))}: {when}."
     ]
     summer = known.dt.month.between(4, 9).mean()
     sentences.append(f"{style.percent(summer, 0)} were taken from April to September, when trees are green.")
@@ -79,11 +84,12 @@ def taken_over_time(days: pd.Series) -> "go.Figure":
         f"{_period_words(period, unit)}<br>{style.plural(int(n), 'panorama')}"
         for period, n in zip(periods, counts, strict=True)
     ]
-    figure = style.new_figure(height=280, showlegend=False, bargap=0.08, margin={"t": 16})
+    figure = style.new_figure(height=280, showlegend=False, margin={"t": 16})
     figure.add_bar(
         # the middle of the period, so that a bar stands over its own months
         x=[(period.start_time + (period.end_time - period.start_time) / 2).isoformat() for period in periods],
         y=counts.to_numpy(), text=text, textposition="none", hoverinfo="text",
+        width=[0.92 * (period.end_time - period.start_time).total_seconds() * 1000 for period in periods],
         marker={"color": style.COLOURS[0]},
     )  # fmt: skip
     unknown = f"; {style.count(len(days) - len(known))} more of unknown date" if len(days) > len(known) else ""
@@ -91,6 +97,7 @@ def taken_over_time(days: pd.Series) -> "go.Figure":
         title_text=f"Taken in ({_PERIODS[unit]} by {_PERIODS[unit]}); "
         f"{style.plural(len(known), 'panorama')}{unknown}",
         type="date",
+        range=[periods[0].start_time.isoformat(), periods[-1].end_time.isoformat()],
     )
     figure.update_yaxes(title_text=f"Panoramas in a {_PERIODS[unit]}", rangemode="tozero")
     return figure

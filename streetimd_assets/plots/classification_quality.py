@@ -46,7 +46,7 @@ def _decisiveness(page: pages.Page, images: pd.DataFrame | None, titles: Mapping
             f"margin of {style.number(np.median(margin), 3)}; "
             f"{style.percent(np.mean(probability < 0.5))} of {style.plural(len(images), 'image')} have none above "
             "0.5.",
-            f"Probability is {style.SHARE_NOTE}: a model can be sure and wrong. Margin is the cosine similarity of "
+            f"Probability is {style.SHARE_NOTE}. A model can be sure and wrong. Margin is the cosine similarity of "
             "the first category minus that of the second.",
         ),
         page.figure(
@@ -88,10 +88,10 @@ def probability_and_margin(probability: npt.NDArray[np.float64], margin: npt.NDA
         )  # fmt: skip
     images = style.plural(len(probability), "image")
     figure.update_layout(
-        xaxis={"domain": [0, 0.46], "range": [0, 1],
+        xaxis={"domain": [0, 0.42], "range": [0, 1],
                "title": {"text": f"Probability of the category given<br>{images}, 20 steps"}},
         yaxis={"title": {"text": "Images"}, "rangemode": "tozero"},
-        xaxis2={"domain": [0.56, 1], "anchor": "y2", "range": [0, widest],
+        xaxis2={"domain": [0.58, 1], "anchor": "y2", "range": [0, widest],
                 "title": {"text": f"Margin (difference of cosines)<br>{images}, 20 steps"}},
         yaxis2={"anchor": "x2", "title": {"text": "Images"}, "rangemode": "tozero"},
     )  # fmt: skip
@@ -192,7 +192,7 @@ def _control_block(controls: pd.DataFrame) -> str:
         f"{style.plural(row['n_images'], 'image')} ({style.percent(row['share'], 2)}); "
         + (
             "that is as little as it should be."
-            if row["share"] < MOST_FOR_A_CONTROL
+            if not row["share"] >= MOST_FOR_A_CONTROL
             else f"under {style.percent(MOST_FOR_A_CONTROL)} was to be expected: some images fit no category."
         )
         for row in controls.to_dict("records")
@@ -268,7 +268,7 @@ def _kind_table(changes: pd.DataFrame, titles: Mapping[str, str]) -> str:
     rows = [
         [_KINDS.get(str(kind), (style.escape(kind),))[0], style.count(len(group)),
          style.percent(group["share"].median()), style.percent(group["share"].max()),
-         _variant_label(group.to_dict("records")[0], titles)]
+         _variant_label(group.to_dict("records")[0], titles) if group["n_changed"].any() else "none"]
         for kind, group in changes.groupby("kind", sort=True)
     ]  # fmt: skip
     heads = ["Prompts", "Changes", "Median share<br>of images", "Largest", "by"]

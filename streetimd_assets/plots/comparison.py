@@ -150,7 +150,7 @@ def _finish_dots(figure: "go.Figure", rows: pd.DataFrame, labels: list[str]) -> 
     # a wrecked fold can lie far below zero: the axis keeps what can be compared
     lowest = float(np.nanmin(np.append(rows["r2_low"].fillna(rows["r2"]).to_numpy(float), 0.0)))
     figure.update_xaxes(
-        title_text=f"R² on LSOAs held out, bar: 95% interval; n = {n} LSOAs",
+        title_text=f"R² on LSOAs held out<br>bar: 95% interval; n = {n} LSOAs",
         range=[max(lowest - 0.05, -0.6), 1],
         zeroline=True,
         zerolinecolor=style.NOISE,

@@ -148,7 +148,8 @@ def credits_block(tables: Tables) -> str:
     if images is None:
         blocks.append(missing_note("street_images"))
     else:
-        groups = images.fillna({"licence": style.NOT_KNOWN, "credit": style.NOT_KNOWN}).groupby(
+        used = images[images["status"] == "ok"]
+        groups = used.fillna({"licence": style.NOT_KNOWN, "credit": style.NOT_KNOWN}).groupby(
             ["source", "licence", "credit"]
         )
         sizes = groups.size().sort_values(ascending=False, kind="stable")
@@ -156,7 +157,7 @@ def credits_block(tables: Tables) -> str:
             [*(style.escape(part) for part in key), style.count(n)]
             for key, n in zip(list(sizes.index), sizes, strict=True)
         ]
-        blocks.append(pages.table("Images", ["Source", "Licence", "Credit", "Images"], rows, words=(0, 1, 2)))
+        blocks.append(pages.table("Images used", ["Source", "Licence", "Credit", "Images"], rows, words=(0, 1, 2)))
     return "\n".join([*blocks, _data_credit(rows_of(tables, "deprivation_indices"))])
 
 

@@ -54,10 +54,11 @@ def add_label_quality(page: pages.Page, tables: Tables, titles: Mapping[str, str
     if confusions is not None:
         blocks.append(
             page.figure(
-                confusion_matrix(confusions, titles),
+                confusion_matrix(confusions, titles, n_images=int(agreement["n_predicted"].sum())),
                 name="Matrix: what people say in rows, what the model says in columns",
                 caption="Of the images people give the label of a row, the share (%) the model gives each "
-                "category, re-weighted to all images; labelled images stand in brackets. The diagonal is recall.",
+                "category, re-weighted to all images; labelled images stand in brackets, tied ones with each of "
+                "their labels. The diagonal is recall.",
             )
         )
     if bins is not None:
@@ -88,7 +89,7 @@ def _headline(figures: Mapping[Any, Mapping[Any, Any]]) -> list[str]:
         f"(95% interval {_interval(accuracy, style.percent)}).</p>",
         pages.paragraph(
             f"That is of {style.escape(accuracy.get('detail'))}.",
-            "Images set aside are harder than others, so it is about those that people can name and agree on.",
+            "Images set aside are taken to be like others that the model is as sure of; they may well be harder.",
         ),
         pages.paragraph(
             "Two raters: Cohen's kappa "
@@ -179,13 +180,14 @@ def corrected_shares(agreement: pd.DataFrame, titles: Mapping[str, str]) -> "go.
                  "color": style.COLOURS[0], "thickness": 1.6, "width": 4},
         hovertemplate="%{y}: %{x:.1f}% corrected<extra></extra>",
     )  # fmt: skip
-    n = style.plural(int(rows["n_labelled"].sum()), "labelled image")
+    # a tied image counts for each of its labels, but is predicted once
+    n = style.plural(int(rows["n_predicted"].sum()), "labelled image")
     figure.update_xaxes(title_text=f"Share of images (%); from {n}", rangemode="tozero")
     figure.update_yaxes(type="category", autorange="reversed", ticks="")
     return figure
 
 
-def confusion_matrix(confusions: pd.DataFrame, titles: Mapping[str, str]) -> "go.Figure":
+def confusion_matrix(confusions: pd.DataFrame, titles: Mapping[str, str], *, n_images: int) -> "go.Figure":
     """Draw what people say against what the model says, a number in each cell.
 
     Parameters
@@ -194,6 +196,8 @@ def confusion_matrix(confusions: pd.DataFrame, titles: Mapping[str, str]) -> "go
         The table `label_confusions`.
     titles
         Category names and what people read for them.
+    n_images
+        Labelled images it is about; a tied one stands in several cells.
     """
     found = set(confusions["label"]) | set(confusions["category"])
     names = [*(name for name in titles if name in found), *sorted(found - set(titles))]
@@ -213,10 +217,10 @@ def confusion_matrix(confusions: pd.DataFrame, titles: Mapping[str, str]) -> "go
         if counted[row, column]:
             figure.add_annotation(
                 x=shown[column], y=shown[row], showarrow=False,
-                text=f"{style.number(value, 0 if value >= 1 else 1)}<br>({style.count(counted[row, column])})",
+                text=f"{style.number(value, 0 if value >= 0.95 else 1)}<br>({style.count(counted[row, column])})",
                 font={"size": 11, "color": "white" if value > 50 else style.INK},
             )  # fmt: skip
-    n = style.plural(int(np.nansum(counted)), "labelled image")
+    n = style.plural(n_images, "labelled image")
     figure.update_xaxes(title_text=f"The model says; {n}", ticks="", tickangle=-40, showgrid=False)
     figure.update_yaxes(title_text="People say", autorange="reversed", ticks="", showgrid=False)
     return figure

@@ -164,19 +164,22 @@ function parse(text) {
   const rows = [[]];
   let value = "", quoted = false;
   text = text.replace(/^\ufeff/, "");
+  // where a comma divides decimals, spreadsheets divide cells by semicolons
+  const head = text.split("\n", 1)[0], divider = head.split(";").length > head.split(",").length ? ";" : ",";
+  const plain = (cell) => cell.replace(/\r$/, "").replace(/^'(?=[=+\-@\t\r'])/, "");
   for (let i = 0; i < text.length; i += 1) {
     const sign = text[i];
     if (quoted) {
       if (sign !== '"') value += sign;
       else if (text[i + 1] === '"') { value += '"'; i += 1; } else quoted = false;
     } else if (sign === '"') quoted = true;
-    else if (sign === "," || sign === "\n") {
-      rows[rows.length - 1].push(value.replace(/\r$/, "").replace(/^'(?=[=+\-@\t\r'])/, ""));
+    else if (sign === divider || sign === "\n") {
+      rows[rows.length - 1].push(plain(value));
       value = "";
       if (sign === "\n") rows.push([]);
     } else value += sign;
   }
-  if (value) rows[rows.length - 1].push(value.replace(/\r$/, ""));
+  if (value) rows[rows.length - 1].push(plain(value));
   return rows.filter((row) => row.length > 1);
 }
 async function load(file) {

@@ -51,7 +51,10 @@ _READING = (
     "Dark is always more, or more deprived. Neighbouring LSOAs resemble one another: a pattern that meets the eye "
     "on one map need not have to do with the pattern on another."
 )
-_SHARE_CAPTION = "Share of an LSOA’s kept images in one category, dark is high; the menu changes the category."
+_SHARE_CAPTION = (
+    "Share of an LSOA’s kept images in one category (of all its images, where the category is set aside), dark is "
+    "high; the menu changes the category."
+)
 _MENU_CAPTION = "The menu changes what is shown: there are too many LSOAs for maps side by side."
 
 
@@ -96,7 +99,7 @@ def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
 def _deprivation(rows: pd.DataFrame, target: str, predicted: pd.Series) -> Iterator[Drawing]:
     """Yield the index, and what is predicted if that is another measure."""
     for measure in dict.fromkeys(name for name in ("imd_decile", target) if name in rows):
-        if measure == "imd_decile" and target.startswith("imd_") and target in rows:
+        if measure != target and target.startswith("imd_") and target in rows:
             continue
         values = rows[measure].astype(float)
         pooled = pd.concat([values, predicted]) if measure == target and len(predicted) else values
@@ -135,8 +138,16 @@ def _predictions(rows: pd.DataFrame, target: str, code: str, deprivation: pd.Dat
             shading,
             f"Uncertainty: width of the 90% interval, {unit_of(target)}",
             f"Of the predictions of {code}, from its errors in the other folds and how many images an LSOA has; "
-            "dark is wide. It holds for nine LSOAs in ten on average, for fewer in a place unlike all others.",
+            "dark is wide. It is made to hold for nine LSOAs in ten on average, for fewer in a place unlike all "
+            f"others; of these LSOAs it holds for {_share_within(rows)}.",
         )
+
+
+def _share_within(rows: pd.DataFrame) -> str:
+    """Return the share of LSOAs whose observed value lies in their interval, in words."""
+    known = rows.dropna(subset=["predicted_low", "predicted_high"])
+    is_within = known["observed"].between(known["predicted_low"], known["predicted_high"])
+    return f"{style.percent(is_within.mean())} of {style.count(len(known))}"
 
 
 def unit_of(measure: str) -> str:
@@ -168,7 +179,9 @@ def add_lsoas(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> No
     heads = ["LSOA", "Code", *(["Local authority"] if is_study else []), *(_HEADS[name] for name in numbers)]
     words = (0, 1, 2) if is_study else (0, 1)
     caption = "LSOAs by name" + (
-        f"; predictions of {style.measure_label(target)}" if "predicted" in numbers else ""
+        f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale"
+        if "predicted" in numbers
+        else ""
     )
     page.add_section("lsoas", "LSOA by LSOA", pages.table(caption, heads, rows, words=words, ids=ids))
 

@@ -18,9 +18,10 @@ def target_of(tables: Tables) -> str:
 
 
 def headline(scores: pd.DataFrame | None) -> str:
-    """Return the gain of images over coordinates in one sentence; empty without both models.
+    """Return the gain of images over what needs no image in one sentence; empty without both models.
 
-    The image model is ridge on embeddings, named beforehand; the best of many would flatter.
+    The image model is ridge on embeddings, named beforehand; the best of many would flatter. It is set
+    against coordinates, or against the training mean where coordinates do worse than that.
     """
     if scores is None:
         return ""
@@ -34,10 +35,22 @@ def headline(scores: pd.DataFrame | None) -> str:
             return (
                 f"With {style.split_label(split)} held out, ridge on embeddings explains R² = "
                 f"{_interval(seen)} of {style.measure_label(str(seen['target']))}, coordinates alone "
-                f"{_interval(known)}: images gain {style.number(seen['r2'] - known['r2'])} over location "
+                f"{_interval(known)}{_gain(seen, known, here[here['estimator'] == 'mean'])} "
                 f"({style.plural(seen['n_test'], 'LSOA')})."
             )
     return ""
+
+
+def _gain(seen: pd.Series, known: pd.Series, means: pd.DataFrame) -> str:
+    """Say what images add to the better of location and the training mean."""
+    best, name, told = known["r2"], "location", ""
+    if len(means) and means["r2"].iloc[0] > best:
+        best, name = means["r2"].iloc[0], "that mean"
+        told = f", which is less than the training mean’s {_interval(means.iloc[0])}"
+    gain = seen["r2"] - best
+    if gain <= 0:
+        return f"{told}: images gain nothing over {name}"
+    return f"{told}: images gain {style.number(gain)} over {name}"
 
 
 def _interval(row: pd.Series) -> str:

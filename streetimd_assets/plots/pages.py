@@ -35,8 +35,8 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; padding: 0; margin:
 .quiet, figcaption { color: var(--quiet); font-size: .92rem; }
 .headline { border-left: 4px solid var(--accent); padding: .1rem 0 .1rem 1rem; font-size: 1.08rem; }
 figure.plot { margin: 1rem 0 1.5rem; }
-figure.plot > div { width: 100%; }
-figure.plot figcaption { margin-top: .4rem; max-width: 46rem; }
+figure.plot { overflow: auto hidden; } figure.plot > div { width: 100%; min-width: 40rem; }
+figure.plot figcaption { margin-top: .4rem; max-width: 46rem; position: sticky; left: 0; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); gap: 0 1.25rem; }
 .pair > * { min-width: 0; }
 .scroll { overflow-x: auto; margin: .75rem 0 1.25rem; } .long { max-height: 40rem; }
@@ -46,12 +46,17 @@ th, td { padding: .28rem .75rem .28rem 0; border-bottom: 1px solid #e4e7eb; text
 thead th { border-bottom: 2px solid var(--line); } tbody th { font-weight: 500; }
 td.number, th.number { text-align: right; white-space: nowrap; }
 td.text, tbody th { overflow-wrap: break-word; } thead th.number { white-space: normal; vertical-align: bottom; }
+@page { margin: 14mm 12mm; }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } nav, .skip { display: none; }
   figure.plot, tr { break-inside: avoid; } h2, h3, caption, thead { break-after: avoid; }
   tbody tr:first-child { break-before: avoid; }
   table { font-size: 8.5pt; } th, td { padding-right: .5rem; }
-  .long { max-height: none; } .scroll { overflow: visible; } }
+  .long { max-height: none; } .scroll, figure.plot { overflow: visible; } }
 """
+
+# where scripts do not run there are no figures, and no room is left for them
+_UNDRAWN_CSS = "<noscript><style>figure.plot > div { height: auto !important; min-width: 0; }</style></noscript>"
+_UNDRAWN = "<noscript>This figure is drawn by a script, and scripts do not run here.</noscript>"
 
 # unpacks the plot library, which stands in the page as gzip in base64, and runs it: the policy knows
 # its hash; then draws each figure from the data beside it as it comes near the window, and all of
@@ -118,7 +123,7 @@ document.documentElement.dataset.figures = "ready";
 
 
 # pixels below a figure for the heading of the study
-_HEADING_LINE = 14
+_HEADING_LINE = 20
 # a table of more rows scrolls inside its own box
 _LONG_TABLE = 60
 
@@ -187,7 +192,7 @@ class Page:
         )  # fmt: skip
         return (
             f'<figure class="plot"><div id="{place}" role="img" aria-label="{name}" '
-            f'style="height:{figure.layout.height}px"></div>\n'
+            f'style="height:{figure.layout.height}px">{_UNDRAWN}</div>\n'
             f'<script type="application/json" data-figure="{place}">{figure_json(figure)}</script>\n'
             f"<figcaption>{caption}</figcaption></figure>"
         )
@@ -195,6 +200,7 @@ class Page:
     def render(self) -> str:
         """Return the whole page."""
         title = f"{style.escape(self.subject)} · {style.escape(self.heading)}"
+        undrawn = _UNDRAWN_CSS if self._n_figures else ""
         links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in self._sections)
         body = "\n".join(
             f'<section id="{anchor}" aria-labelledby="{anchor}-title">'
@@ -205,7 +211,7 @@ class Page:
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta http-equiv="Content-Security-Policy" content="{self._policy()}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{title}</title>\n<style>{CSS}{self.css}</style>\n</head>\n<body>\n"
+            f"<title>{title}</title>\n<style>{CSS}{self.css}</style>{undrawn}\n</head>\n<body>\n"
             '<a class="skip" href="#content">Skip to the content</a>\n'
             f"<header><h1>{style.escape(self.heading)}<br>{style.escape(self.subject)}</h1>\n"
             f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n<main id="content">\n'

@@ -178,7 +178,7 @@ def _category_table(features: pd.DataFrame, titles: Mapping[str, str]) -> str:
         for name, row in totals.iterrows()
     ]  # fmt: skip
     return pages.table(
-        "Images by category; quartiles are of the LSOAs’ own shares, of the images kept",
+        "Images by category; quartiles are of the LSOAs’ own shares of images kept, or of all where set aside",
         ["Category", "Images", "Share", "Lower quartile", "Median LSOA", "Upper quartile"],
         rows,
     )

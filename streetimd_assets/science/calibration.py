@@ -86,13 +86,15 @@ def temperature_interval(sample: LabelledSample, probabilities: Array, places: n
     return Share(temperature, float(temperature * np.exp(-half)), float(temperature * np.exp(half)))
 
 
-def cross_fitted(probabilities: Array, places: npt.NDArray[np.int64], weights: Array, *, seed: int) -> Array:
+def cross_fitted(
+    sample: LabelledSample, probabilities: Array, places: npt.NDArray[np.int64], *, seed: int
+) -> Array:
     """Scale each image by a temperature fitted on the other half of the images, drawn at random.
 
     So what is said of probabilities after scaling is about images the temperature has not seen.
     """
-    scaled = np.empty_like(probabilities)
-    half = np.random.default_rng(seed).permutation(len(places)) % 2 == 0
+    scaled, weights = np.empty_like(probabilities), sample.images["weight"].to_numpy(float)
+    half = (np.random.default_rng(seed).permutation(sample.n_labelled) % 2 == 0)[sample.numbers]
     for here in (half, ~half):
         temperature = fit_temperature(probabilities[~here], places[~here], weights[~here])
         scaled[here] = scale_probabilities(probabilities[here], temperature)
@@ -107,9 +109,9 @@ def reliability_bins(sample: LabelledSample, confidence: Array, is_right: npt.ND
     sample
         The labelled images.
     confidence
-        Probability of the category predicted, shape (n_labelled,).
+        Probability of the category predicted, shape (n_rows,), in the order of the sample's images.
     is_right
-        People say the same, shape (n_labelled,).
+        People say the same, shape (n_rows,).
 
     Returns
     -------
@@ -125,7 +127,8 @@ def reliability_bins(sample: LabelledSample, confidence: Array, is_right: npt.ND
         agreement = sample.share(is_right, of=here)
         mean = float(np.average(confidence[here], weights=weights[here]))
         share = float(weights[here].sum() / weights.sum())
-        rows.append((place, mean, agreement.value, agreement.low, agreement.high, here.sum(), share))
+        n_images = len(np.unique(sample.numbers[here]))
+        rows.append((place, mean, agreement.value, agreement.low, agreement.high, n_images, share))
     names = ["bin", "mean_probability", "agreement_share", "agreement_low", "agreement_high", "n_images"]
     return pd.DataFrame(rows, columns=[*names, "weight_share"])
 

@@ -88,13 +88,6 @@ def with_intervals(predictions: pd.DataFrame, n_images: pd.Series, *, coverage: 
     return predictions.assign(predicted_low=low, predicted_high=high)
 
 
-def interval_coverage(predictions: pd.DataFrame) -> pd.Series:
-    """Share of LSOAs whose observed value lies within its interval, by ``model_id``; NaN without intervals."""
-    known = predictions.dropna(subset=["predicted_low", "predicted_high"])
-    is_within = known["observed"].between(known["predicted_low"], known["predicted_high"])
-    return is_within.groupby(known["model_id"]).mean().reindex(predictions["model_id"].unique())
-
-
 def _error_variance(error: Array, n_images: Array) -> tuple[float, float]:
     """Fit error² = a + b / n_images by non-negative least squares."""
     design = np.column_stack([np.ones(len(error)), 1 / n_images])

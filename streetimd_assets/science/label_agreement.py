@@ -1,7 +1,8 @@
 """What people's labels say of a classification: accuracy, precision, recall, corrected shares, calibration.
 
-Everything is about the images of the local authorities that have labels, and of the images there that
-people can name: those most are unsure of, or of which no label has most votes, are set aside and counted.
+Everything is about the images of the local authorities that have labels. Those that people are unsure of
+are taken to be like the others of their stratum; beside the accuracy stands what it would be if the model
+were wrong, or right, on all of them. Where raters are tied each of the labels counts in equal part.
 """
 
 import math
@@ -20,6 +21,8 @@ from streetimd_assets.science.rater_agreement import pairs_of_raters
 TABLES_MADE = ("label_agreement", "label_figures", "label_confusions", "reliability_bins")
 # fewer labels than this are too few to fit a temperature on one half and try it on the other
 _FEWEST_TO_SCALE = 20
+# local authorities named in a sentence; more are counted
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def category_table(sample: LabelledSample, categories: Sequence[str]) -> pd.Data
             {
                 "category": name,
                 "n_labelled": int(is_label.sum()),
-                "n_predicted": int(is_predicted.sum()),
+                "n_predicted": int(sample.images.loc[is_predicted, "image_id"].nunique()),
                 **_columns("precision", precision),
                 **_columns("recall", recall),
                 "predicted_share": float(sample.predicted.get(name, 0) / sample.n_images),
@@ -198,17 +201,23 @@ def _ratio_end(over: float, over_end: float, under: float, under_end: float) -> 
 
 
 def _accuracy(sample: LabelledSample) -> tuple[object, ...]:
-    accuracy = sample.share((sample.images["category"] == sample.images["label"]).to_numpy())
+    is_right = (sample.images["category"] == sample.images["label"]).to_numpy()
+    accuracy, (least, most) = sample.share(is_right), sample.ends_with_unsure(is_right)
     slugs = sorted(sample.images["local_authority"].unique())
+    where = ", ".join(slugs) if len(slugs) <= _MOST_NAMED else f"{len(slugs)} local authorities"
+    ends = (
+        f", {least:.1%} if the model were wrong on all of them and {most:.1%} if right" if sample.n_unsure else ""
+    )
     parts = [
-        f"all {sample.n_images:,} images of {', '.join(slugs)}, re-weighted from {len(sample.images):,} labelled "
+        f"all {sample.n_images:,} images of {where}, re-weighted from {sample.n_labelled:,} labelled "
         f"by {sample.n_raters} {'rater' if sample.n_raters == 1 else 'raters'}",
-        f"{sample.n_unsure} unsure and {sample.n_tied} tied set aside",
+        f"{sample.n_unsure:,} unsure set aside{ends}",
+        f"{sample.n_tied:,} tied, each label counted in part" if sample.n_tied else "",
         f"{sample.n_strata_without_label} strata without a label" if sample.n_strata_without_label else "",
         f"{sample.n_not_covered:,} images not covered" if sample.n_not_covered else "",
     ]
     detail = "; ".join(part for part in parts if part)
-    return ("accuracy", accuracy.value, accuracy.low, accuracy.high, len(sample.images), detail)
+    return ("accuracy", accuracy.value, accuracy.low, accuracy.high, sample.n_labelled, detail)
 
 
 def _kappa(labels: pd.DataFrame) -> tuple[object, ...]:
@@ -229,11 +238,11 @@ def _calibrate(
     sample: LabelledSample, probabilities: pd.DataFrame, categories: Sequence[str], seed: int
 ) -> tuple[pd.DataFrame, list[tuple[object, ...]]]:
     """Return the reliability bins before and after scaling, and the figures about them."""
-    images, n = sample.images, len(sample.images)
+    images, n = sample.images, sample.n_labelled
     matrix = _matrix(images, probabilities, categories)
     order = {name: place for place, name in enumerate(categories)}
     predicted, places = (np.asarray(images[name].map(order), dtype=np.int64) for name in ("category", "label"))
-    rows = np.arange(n)
+    rows = np.arange(len(images))
     before = calibration.reliability_bins(sample, matrix[rows, predicted], predicted == places)
     error = calibration.calibration_error(before)
     before_row: tuple[object, ...] = (
@@ -251,7 +260,7 @@ def _calibrate(
         ]
         return before.assign(stage="before"), [missing[0], before_row, missing[1]]
     temperature = calibration.temperature_interval(sample, matrix, places)
-    scaled = calibration.cross_fitted(matrix, places, images["weight"].to_numpy(float), seed=seed)
+    scaled = calibration.cross_fitted(sample, matrix, places, seed=seed)
     after = calibration.reliability_bins(sample, scaled[rows, predicted], predicted == places)
     figures: list[tuple[object, ...]] = [
         ("temperature", temperature.value, temperature.low, temperature.high, n, _sharpness(temperature)),
@@ -275,7 +284,7 @@ def _sharpness(temperature: Share) -> str:
 def _matrix(
     images: pd.DataFrame, probabilities: pd.DataFrame, categories: Sequence[str]
 ) -> npt.NDArray[np.float64]:
-    """Probabilities of the labelled images in their order, shape (n_labelled, n_categories)."""
+    """Probabilities of the labelled images in their order, shape (n_rows, n_categories)."""
     columns = [f"{name}_probability" for name in categories]
     return probabilities.set_index("image_id").loc[images["image_id"], columns].to_numpy(float)
 

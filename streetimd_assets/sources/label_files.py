@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from streetimd_assets.errors import SourceError
+from streetimd_assets.errors import LabelError
 from streetimd_assets.schemas import UNSURE
 from streetimd_assets.study import Study
 
@@ -21,7 +22,7 @@ _LONGEST_NAME = 80
 ImagesOf = Callable[[str], Collection[str]]
 
 
-class _OutdatedError(SourceError):
+class _OutdatedError(LabelError):
     """A row that was right when it was written: the study has changed since."""
 
 
@@ -49,7 +50,7 @@ def read_label_files(paths: Sequence[Path], *, study: Study, images_of: ImagesOf
 
     Raises
     ------
-    SourceError
+    LabelError
         If a file, a column or a row is not as it should be.
     """
     rows, set_aside = list[dict[str, Any]](), list[str]()
@@ -74,7 +75,7 @@ def read_label_file(path: Path, *, study: Study, images_of: ImagesOf) -> list[di
 
     Raises
     ------
-    SourceError
+    LabelError
         If it cannot be read, lacks a column, or a row has a label, an image, a local authority, a study
         or a category set that is not the study's.
     """
@@ -91,7 +92,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
         names = [name.strip() for name in next(reader, [])]
         missing = [name for name in COLUMNS if name not in names]
         if missing:
-            raise SourceError(
+            raise LabelError(
                 f"{path.name} has no column {missing[0]}; its first line must name {', '.join(COLUMNS)}, as the "
                 "labelling page saves them"
             )
@@ -115,9 +116,9 @@ def _text(path: Path) -> str:
         # spreadsheets begin a file in UTF-8 with a mark, which is no part of the first name
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise SourceError(f"{path.name} is not text in UTF-8; save it as 'CSV UTF-8' again") from None
+        raise LabelError(f"{path.name} is not text in UTF-8; save it as 'CSV UTF-8' again") from None
     except OSError as error:
-        raise SourceError(
+        raise LabelError(
             f"{path} cannot be read ({error.strerror or error}); name a CSV file saved by the labelling page"
         ) from None
 
@@ -168,7 +169,8 @@ def _checked(path: Path, line: int, cells: Mapping[str, str], study: Study, imag
 
 
 def _rater(path: Path, line: int, name: str) -> str:
-    printable = "".join(sign if sign.isprintable() else " " for sign in name)
+    # letters with marks are written in two ways that look the same
+    printable = "".join(sign if sign.isprintable() else " " for sign in unicodedata.normalize("NFC", name))
     cleaned = " ".join(printable.split())
     if not cleaned or len(cleaned) > _LONGEST_NAME:
         wrong = "no rater" if not cleaned else f"a rater's name of {len(cleaned)} letters"
@@ -197,7 +199,5 @@ def _short(text: str) -> str:
     return printable if len(printable) <= 60 else f"{printable[:57]}..."
 
 
-def _refusal(
-    path: Path, line: int, wrong: str, remedy: str, *, kind: type[SourceError] = SourceError
-) -> SourceError:
+def _refusal(path: Path, line: int, wrong: str, remedy: str, *, kind: type[LabelError] = LabelError) -> LabelError:
     return kind(f"{path.name}, line {line} {wrong}; {remedy}")

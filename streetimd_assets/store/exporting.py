@@ -32,6 +32,7 @@ from streetimd_assets.store.lsoas import (
     lsoa_layer,
     read_lsoas,
 )
+from streetimd_assets.store.spreadsheets import harmless
 from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import written_tables
 
@@ -46,6 +47,7 @@ LEFT_OUT = {
 POINT_LAYERS = ("sample_points", "panoramas")
 GEOPACKAGE, CHECKSUMS, DICTIONARY = "lsoas.gpkg", "SHA256SUMS", "data_dictionary.csv"
 _LSOAS = "lsoas"
+_NUMBERED = "number of the rater; the name stays behind"
 _BLOCK = 2**20
 Say = Callable[[str], None]
 
@@ -219,16 +221,13 @@ def _without_names(rows: pa.Table) -> pa.Table:
 
 def exported_table(table: Table) -> Table:
     """Return a table's declaration as it is exported: without some columns, with the local authority's name."""
-    columns = tuple(column for column in table.columns if column.name not in LEFT_OUT)
+    kept = (column for column in table.columns if column.name not in LEFT_OUT)
+    columns = tuple(replace(column, meaning=_NUMBERED) if column.name == "rater" else column for column in kept)
     return replace(table, columns=(*columns, LOCAL_AUTHORITY) if table.is_partitioned else columns)
 
 
 def readable(table: Table, rows: pa.Table) -> pd.DataFrame:
-    """Return rows as they stand in a CSV file: outlines as well-known text to the millimetre, texts harmless.
-
-    A spreadsheet runs a text that begins with ``=``, ``+``, ``-`` or ``@``; such a text gets an apostrophe
-    before it. Names made of letters, digits, ``-``, ``_``, ``.`` and ``@`` alone stay as they are.
-    """
+    """Return rows as they stand in a CSV file: outlines as well-known text to the millimetre, texts harmless."""
     import shapely
 
     frame = rows.to_pandas(date_as_object=True, integer_object_nulls=True)
@@ -237,9 +236,7 @@ def readable(table: Table, rows: pa.Table) -> pd.DataFrame:
             shapes = shapely.from_wkb(frame[column.name].to_numpy(object))
             frame[column.name] = shapely.to_wkt(shapes, rounding_precision=3)
         elif column.type == "VARCHAR":
-            cells = frame[column.name]
-            runs = cells.str.match(r"[=+@\t\r]|-(?![\w.@-]*$)", na=False).astype(bool)
-            frame[column.name] = cells.mask(runs, "'" + cells)
+            frame[column.name] = harmless(frame[column.name])
     return frame
 
 
@@ -257,7 +254,7 @@ def folder_written_whole(target: Path) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         raise StoreError(f"{target} is already there; name another folder, or remove it first")
     temporary = target.with_name(f".tmp-{uuid.uuid4().hex}-{target.name}")
-    with room_needed_for(target):
+    with room_needed_for(target, elsewhere="name another folder with --to"):
         temporary.mkdir(parents=True)
         try:
             yield temporary

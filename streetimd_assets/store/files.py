@@ -19,14 +19,17 @@ _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEX
 # a write that still goes on has changed its file more lately than this
 _ABANDONED_S = 600
 _TEMPORARY = ".tmp-"
+_ELSEWHERE = "set STREETIMD_DATA to a folder you may write to"
 
 
 @contextlib.contextmanager
-def written_whole(target: Path) -> Iterator[Path]:
+def written_whole(target: Path, *, elsewhere: str = _ELSEWHERE) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it into place if the block succeeds.
 
     A reader that has `target` open keeps what it reads; a crash leaves the old file and a
     temporary one, which :func:`sweep` removes.
+
+    `elsewhere` says how to have it written where there is leave to.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def written_whole(target: Path) -> Iterator[Path]:
         If the folder may not be written to.
     """
     temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{target.name}")
-    with room_needed_for(target):
+    with room_needed_for(target, elsewhere=elsewhere):
         # asking first is cheaper than being told that it exists, once for each of a million images
         if not os.path.isdir(target.parent):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,16 +53,17 @@ def written_whole(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def room_needed_for(target: Path) -> Iterator[None]:
-    """Turn a full disk or quota, or a folder closed to us, met while writing `target`, into one sentence."""
+def room_needed_for(target: Path, *, elsewhere: str = _ELSEWHERE) -> Iterator[None]:
+    """Turn a full disk or quota, or a folder closed to us, met while writing `target`, into one sentence.
+
+    `elsewhere` says how to have it written where there is leave to.
+    """
     try:
         yield
     except Exception as error:
         if _is_one_of(_NOT_ALLOWED, error):
             problem = str(error).splitlines()[0]
-            raise StoreError(
-                f"{target} cannot be written ({problem}); set STREETIMD_DATA to a folder you may write to"
-            ) from error
+            raise StoreError(f"{target} cannot be written ({problem}); {elsewhere}") from error
         if not _is_one_of(_NO_ROOM, error):
             raise
         raise DiskFullError(

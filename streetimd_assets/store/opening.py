@@ -139,6 +139,8 @@ class OpenStudy:
     def lsoas(self, local_authorities: str | Iterable[str] | None = None) -> "gpd.GeoDataFrame":
         """Return LSOAs with deprivation, counts, category shares and predictions, ready to draw.
 
+        geopandas draws with matplotlib, and explores with folium and mapclassify: install them for it.
+
         >>> study.lsoas().explore("predicted")  # doctest: +SKIP
 
         Returns

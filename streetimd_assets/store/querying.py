@@ -11,8 +11,13 @@ import pandas as pd
 
 from streetimd_assets.errors import StoreError, TableMissingError
 from streetimd_assets.schemas import TABLES
+from streetimd_assets.store.files import written_whole
+from streetimd_assets.store.spreadsheets import harmless
 from streetimd_assets.store.tables import TableStore, open_table
 from streetimd_assets.store.views import add_view, as_pattern, shown_tables, views_path, written_tables
+
+# rows are written to a file by so many times 2,048
+_VECTORS = 25
 
 
 def query(folder: Path, sql: str) -> pd.DataFrame:
@@ -35,17 +40,46 @@ def query(folder: Path, sql: str) -> pd.DataFrame:
     StoreError
         If it is not one query, or DuckDB refuses it.
     """
-    with _opened(Path(folder)) as connection:
-        try:
-            _require_one_query(connection, sql)
-            with warnings.catch_warnings():
-                # of pandas, about how DuckDB uses it
-                warnings.simplefilter("ignore", DeprecationWarning)
-                return connection.execute(sql).df()
-        except duckdb.Error as error:
-            raise StoreError(
-                f"the query was refused: {_in_one_line(error)}; `streetimd sql` lists the tables"
-            ) from error
+    with _asked(Path(folder), sql) as connection:
+        return connection.df()
+
+
+def first_rows(folder: Path, sql: str, n_rows: int) -> tuple[pd.DataFrame, bool]:
+    """Return the first rows that a query finds, and True if these are all; no more than needed is read.
+
+    Raises
+    ------
+    TableMissingError, StoreError
+        As of :func:`query`.
+    """
+    with _asked(Path(folder), sql) as connection:
+        found = connection.fetch_df_chunk()
+        # a part is as long as DuckDB likes it
+        is_all = len(found) <= n_rows and connection.fetchone() is None
+    return found.head(n_rows), is_all
+
+
+def write_csv(folder: Path, sql: str, path: Path) -> int:
+    """Write what a query finds as a CSV file whose texts no spreadsheet runs; return the number of rows.
+
+    Raises
+    ------
+    TableMissingError, StoreError
+        As of :func:`query`, and if the file may not be written.
+    """
+    n_rows = 0
+    with (
+        _asked(Path(folder), sql) as connection,
+        written_whole(path, elsewhere="name another file with --csv") as temporary,
+    ):
+        while len(found := connection.fetch_df_chunk(_VECTORS)) or not n_rows:
+            for column in found.select_dtypes(["object", "string"]):
+                found[column] = harmless(found[column])
+            found.to_csv(temporary, mode="a", header=not n_rows, index=False, encoding="utf-8")
+            n_rows += len(found)
+            if found.empty:
+                break
+    return n_rows
 
 
 def tables(folder: Path) -> pd.DataFrame:
@@ -71,6 +105,22 @@ def tables(folder: Path) -> pd.DataFrame:
             rows.append((name, TABLES[name].grain, n_rows, parts))
     listed = pd.DataFrame(rows, columns=["table", "one_row_is", "n_rows", "n_local_authorities"])
     return listed.astype({"n_local_authorities": "Int64"})
+
+
+@contextmanager
+def _asked(folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Ask a study's tables; what is found is read from the connection meanwhile."""
+    with _opened(folder) as connection:
+        try:
+            _require_one_query(connection, sql)
+            with warnings.catch_warnings():
+                # of pandas, about how DuckDB uses it
+                warnings.simplefilter("ignore", DeprecationWarning)
+                yield connection.execute(sql)
+        except duckdb.Error as error:
+            raise StoreError(
+                f"the query was refused: {_in_one_line(error)}; `streetimd sql` lists the tables"
+            ) from error
 
 
 @contextmanager

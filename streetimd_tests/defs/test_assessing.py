@@ -11,13 +11,16 @@ from PIL import Image
 
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs import purging, searching
+from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import ScienceError, StudyError, TableMissingError
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import load_study
+from streetimd_assets.study.reading import bundled_study_text
 from streetimd_tests.graph import new_instance, tiny_study
 from streetimd_tests.plots.reading_pages import ReadPage
 
+DEMO = load_study("demo")
 LOOKED_AT = "classification_report"
 SLUGS = ("farrowby", "elmsthorpe")
 
@@ -178,6 +181,27 @@ def test_whatever_is_searched_for_the_page_stands_in_its_folder(looked, text):
     assert len(page.name) < 80
 
 
+def test_pictures_that_are_not_to_be_retained_stand_in_no_page(looked, tmp_path):
+    shutil.copytree(looked.house.folder, tmp_path / "demo")
+    study = tmp_path / "demo.toml"
+    study.write_text(bundled_study_text("demo").replace("[imagery]\n", "[imagery]\nretain_images = false\n"))
+    kept = searching.search_images(replace(looked.settings, data_root=tmp_path), "a park", ["farrowby"], 3)
+    assert kept.page.read_text(encoding="utf-8").count("<img ") == 3
+    gone = searching.search_images(Settings(str(study), tmp_path), "a park", ["farrowby"], 3)
+    assert gone.page == kept.page
+    assert "<img " not in gone.page.read_text(encoding="utf-8")
+    assert gone.rows["image_id"].tolist() == kept.rows["image_id"].tolist()
+
+
+def test_googles_pictures_are_read_for_a_page_only_if_the_study_retains_them(tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "a.jpg").write_bytes(b"picture")
+    for retained, read in ((None, None), (False, None), (True, b"picture")):
+        imagery = DEMO.imagery.model_copy(update={"source": "google", "retain_images": retained})
+        house = House(DEMO.model_copy(update={"imagery": imagery}), Settings("demo", tmp_path))
+        assert Acquisition(house).read_image("a.jpg") == read
+
+
 def test_phrases_that_differ_have_pages_of_their_own():
     names = [
         searching._file_name(text) for text in ("прачечная", "прачечна", "a café", "a cafe", "x" * 70, "x" * 71)
@@ -217,6 +241,24 @@ def test_purging_deletes_every_page_with_pictures_in_it_and_no_other(looked, tmp
     assert not list((tmp_path / "demo" / "images" / "farrowby").glob("*.jpg"))
     assert list((tmp_path / "demo" / "images" / "elmsthorpe").glob("*.jpg"))
     assert purging.find_pictures(settings, ["farrowby"]).is_empty
+
+
+def test_purging_all_deletes_pictures_of_local_authorities_that_the_study_had_before(tmp_path):
+    study = tmp_path / "demo.toml"
+    fewer = bundled_study_text("demo").replace('local_authorities = ["all"]', 'local_authorities = ["dunmere"]')
+    study.write_text(fewer)
+    left = [
+        tmp_path / "demo" / "images" / "farrowby" / "a.jpg",
+        tmp_path / "demo/pages/labelling_page/farrowby.html",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"data:image/jpeg;base64,/9j/4AAQSkZJRg")
+    settings = Settings(str(study), tmp_path)
+    found = purging.find_pictures(settings, None)
+    assert (found.n_pictures, found.n_pages) == (1, 1)
+    purging.purge_pictures(settings, None)
+    assert not any(path.exists() for path in left)
 
 
 def test_what_the_words_are_decides_the_version_of_their_variants(tmp_path):

@@ -16,10 +16,12 @@ import yaml
 
 from streetimd_assets.defs.bundle_papers import citation, licences
 from streetimd_assets.defs.exporting import export_study
+from streetimd_assets.defs.house import House
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError, UnknownLocalAuthorityError
 from streetimd_assets.settings import Settings
 from streetimd_assets.sources.imagery.providers import find_provider
 from streetimd_assets.store import open_study
+from streetimd_assets.store.arrow import empty_frame
 from streetimd_assets.store.exporting import LEFT_OUT
 from streetimd_tests.store.made_up_study import DEMO, EMPTY, HEADLINE, KNOWN, LAD_CODES, LSOAS, write_study
 
@@ -206,6 +208,53 @@ def test_one_local_authority_alone_brings_only_its_own_rows(settings, tmp_path):
     # nothing of it has these
     assert not (folder / "tables" / "street_images.parquet").exists()
     assert gpd.list_layers(folder / "lsoas.gpkg")["name"].tolist() == ["lsoas"]
+
+
+def test_raters_are_numbered_and_their_names_are_in_no_file(settings, tmp_path):
+    named = Settings("demo", tmp_path / "data")
+    shutil.copytree(settings.study_folder("demo"), named.study_folder("demo"))
+    store = House(DEMO, named).store
+    labels = {"image_id": ["i1", "i1", "i2"], "rater": ["Zoë Quill", "Ann Dibble", "Zoë Quill"], "label": "park"}
+    more = {"lad_code": LAD_CODES[KNOWN], "labelled_at": None, "file": "labels_demo_farrowby_Zoë-Quill.csv"}
+    store.write("image_labels", pd.DataFrame(labels | more))
+    figure = {"figure": "cohens_kappa", "value": 0.7, "low": None, "high": None, "n_images": 9}
+    store.write("label_figures", pd.DataFrame([figure | {"detail": "Ann Dibble and Zoë Quill"}]))
+    folder = export_study(named, tmp_path / "bundle", None, lambda line: None)
+    exported = pd.read_parquet(folder / "tables" / "image_labels.parquet")
+    said = set(exported[["image_id", "rater"]].itertuples(index=False, name=None))
+    assert said == {("i1", "rater 2"), ("i1", "rater 1"), ("i2", "rater 2")}
+    assert pd.read_csv(folder / "tables" / "image_labels.csv")["rater"].tolist() == exported["rater"].tolist()
+    assert pd.read_parquet(folder / "tables" / "label_figures.parquet")["value"].tolist() == [0.7]
+    for path in folder.rglob("*"):
+        assert path.is_dir() or not any(name.encode() in path.read_bytes() for name in ("Quill", "Dibble")), path
+    explained = pd.read_csv(folder / "data_dictionary.csv").set_index("column")
+    assert explained.loc["rater", "meaning"] == "number of the rater; the name stays behind"
+    assert "are numbered in `image_labels`" in (folder / "README.md").read_text()
+
+
+def test_a_local_authority_without_imagery_is_exported_without_rows(settings, tmp_path):
+    bare = Settings("demo", tmp_path / "data")
+    shutil.copytree(settings.study_folder("demo"), bare.study_folder("demo"))
+    store = House(DEMO, bare).store
+    for name in ("panoramas", "street_images", "image_embeddings", "lsoa_predictions", "model_scores"):
+        slug = KNOWN if store.table(name).is_partitioned else None
+        store.write(name, empty_frame(store.table(name)), slug)
+    folder = export_study(bare, tmp_path / "bundle", None, lambda line: None)
+    assert len(pd.read_parquet(folder / "tables" / "street_images.parquet")) == 0
+    assert gpd.read_parquet(folder / "lsoas.parquet")["predicted"].isna().all()
+    assert "| none yet | | | 0 |" in (folder / "LICENCES.md").read_text()
+
+
+def test_the_papers_name_the_layers_that_are_there_alone(bundle, settings, tmp_path):
+    folder = export_study(settings, tmp_path / "bundle", [EMPTY], lambda line: None)
+    for made, layers in ((bundle, "`lsoas`, `sample_points`, `panoramas`."), (folder, "`lsoas`.")):
+        assert f"in EPSG:27700 (metres): {layers}\n" in (made / "README.md").read_text()
+
+
+def test_a_folder_that_may_not_be_written_is_told_with_the_option_that_names_another(settings, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(StoreError, match=r"cannot be written \(.*\); name another folder with --to$"):
+        export_study(settings, tmp_path / "file" / "bundle", None, lambda line: None)
 
 
 def test_a_folder_that_is_there_is_refused_and_left_alone(settings, tmp_path):

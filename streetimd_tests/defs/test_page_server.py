@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.page_server import listen, pages_served
+from streetimd_assets.defs.page_server import listen, pages_served, reached_at
 from streetimd_assets.errors import ServiceError
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import load_study
@@ -185,6 +185,12 @@ def test_a_visitor_who_came_by_another_sites_name_is_sent_away_with_the_address_
         assert f"shown at http://pages.example:{port};" in body.decode()
     for host in (f"localhost:{port}", "127.0.0.1", f"[::1]:{port}", "pages.example"):
         assert ask(port, "/demo/study_report.html", host=host)[1] == REPORT
+
+
+def test_pages_at_another_port_are_reached_there_unless_an_address_was_said(house):
+    assert reached_at(house.settings, 4001).pages_url == "http://127.0.0.1:4001"
+    said = replace(house.settings, pages_url="https://pages.example")
+    assert reached_at(said, 4001) == said
 
 
 def test_a_taken_port_is_named_with_the_option_that_chooses_another(port):

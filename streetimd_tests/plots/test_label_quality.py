@@ -57,7 +57,7 @@ def test_every_figure_has_units_and_counts_on_its_axes(tables):
 
 
 def test_the_matrix_has_a_number_in_each_cell_with_images_and_rows_are_what_people_say(tables):
-    matrix = label_quality.confusion_matrix(tables["label_confusions"], TITLES)
+    matrix = label_quality.confusion_matrix(tables["label_confusions"], TITLES, n_images=123)
     cells = tables["label_confusions"]
     told = [note.text for note in matrix.layout.annotations]
     assert len(told) == (cells["n_images"] > 0).sum()
@@ -65,6 +65,14 @@ def test_the_matrix_has_a_number_in_each_cell_with_images_and_rows_are_what_peop
     row = cells[cells["label"] == "park"].set_index("category")
     percent = 100 * row["share"] / row["share"].sum()
     assert matrix.data[0].z[1][0] == pytest.approx(percent["terrace"])
+
+
+def test_images_on_which_raters_are_tied_are_counted_once_on_every_axis(tables):
+    n_images = tables["label_figures"].set_index("figure").loc["accuracy", "n_images"]
+    # the second rater errs at times: some images stand in two cells
+    assert tables["label_confusions"]["n_images"].sum() > n_images
+    for figure in section(tables).figures:
+        assert f"{n_images} labelled images" in figure["layout"]["xaxis"]["title"]["text"]
 
 
 def test_before_and_after_differ_in_symbol_and_dash_for_grey_prints(tables):

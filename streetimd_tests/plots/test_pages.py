@@ -43,6 +43,13 @@ def test_every_figure_carries_the_heading_of_the_study():
     assert figure["layout"]["title"]["text"] == "Trial (SYNTHETIC IMAGES)"
 
 
+def test_a_page_says_that_its_figures_need_scripts_and_leaves_them_no_room_without():
+    page = page_with_figure()
+    assert page.count("<noscript>This figure is drawn by a script, and scripts do not run here.</noscript>") == 1
+    assert "<noscript><style>figure.plot > div { height: auto !important" in page
+    assert "noscript" not in pages.Page("Trial", "No figures").render()
+
+
 def hashes_of(scripts):
     return {f"'sha256-{base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()}'" for code in scripts}
 

@@ -1,10 +1,11 @@
 """The pages of a study tell what was found, how sure that is, and what is not there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pandas as pd
 import pytest
 
+from streetimd_assets.plots import style
 from streetimd_assets.plots.capture_dates import taken_over_time
 from streetimd_assets.plots.provenance import MadeTable, Provenance, Source
 from streetimd_assets.plots.report import local_authority_page, study_report_page
@@ -65,6 +66,17 @@ def test_the_headline_is_the_gain_over_coordinates_with_whole_local_authorities_
     assert "coordinates alone 0.05 (−0.05 to 0.10): images gain 0.45 over location (100 LSOAs)" in study.words
 
 
+def test_coordinates_worse_than_the_mean_do_not_make_images_look_better(tables):
+    scores = tables["model_scores"]
+    is_place = scores["estimator"] == "coordinates"
+    poor = scores.assign(r2=scores["r2"].mask(is_place & (scores["fold"] == "all"), -0.30))
+    words = ReadPage(study_page(tables | {"model_scores": poor})).words
+    assert "less than the training mean’s −0.01 (−0.11 to 0.04): images gain 0.51 over that mean" in words
+    strong = scores.assign(r2=scores["r2"].mask(is_place & (scores["fold"] == "all"), 0.70))
+    words = ReadPage(study_page(tables | {"model_scores": strong})).words
+    assert "images gain nothing over location" in words
+
+
 def test_without_whole_local_authorities_the_headline_says_random_folds(tables):
     scores = tables["model_scores"]
     page = study_page(tables | {"model_scores": scores[scores["split"] != "leave_one_la_out"]})
@@ -109,7 +121,40 @@ def test_provenance_and_credits_are_told(study):
     assert "This page was made on 2026-01-04 12:00 UTC" in study.words
     assert "interior set aside a interior; the interior" in study.words
     assert "painted CC0 A. Painter 20" in study.words
+    assert "painted CC0 – 10" in study.words
     assert "Boundaries, roads and the deprivation index are invented" in study.words
+
+
+@pytest.mark.parametrize("target", ["imd_rank", "imd_decile", "imd_score", "income_rank"])
+def test_the_official_index_is_mapped_beside_what_is_predicted(tables, target):
+    measure = target if target in tables["deprivation_indices"] else "imd_decile"
+    page = study_page(tables | {"model_scores": tables["model_scores"].assign(target=target)})
+    labels = [svg["aria-label"] for svg in ReadPage(page).attributes("svg") if "aria-label" in svg]
+    assert style.measure_label(measure) in labels
+    assert f"Predicted {style.measure_label(target)}" in labels
+
+
+def test_the_map_of_uncertainty_says_how_many_of_its_intervals_held(tables):
+    predictions = tables["lsoa_predictions"]
+    narrow = predictions.assign(predicted_low=predictions["predicted"], predicted_high=predictions["predicted"])
+    narrow.loc[narrow["lsoa_code"].isin(narrow["lsoa_code"].head(30)), "predicted_high"] = 1e6
+    narrow.loc[narrow["lsoa_code"].isin(narrow["lsoa_code"].head(30)), "predicted_low"] = -1e6
+    words = ReadPage(study_page(tables | {"lsoa_predictions": narrow})).words
+    assert "of these LSOAs it holds for 30.0% of 100" in words
+
+
+def test_dates_of_one_month_are_said_and_drawn_as_one_month(tables):
+    in_may = tables["panoramas"].assign(captured_on=date(2021, 5, 4))
+    page = ReadPage(study_page(tables | {"panoramas": in_may}))
+    assert "the day of capture is known of 8: all in May 2021." in page.words
+    drawn = taken_over_time(pd.to_datetime(in_may["captured_on"]))
+    assert [end[:10] for end in drawn.layout.xaxis.range] == ["2021-05-01", "2021-05-31"]
+
+
+def test_where_no_prompt_left_out_moves_an_image_none_is_blamed(tables):
+    still = tables["prompt_sensitivities"].assign(n_changed=0, changed_share=0.0)
+    words = ReadPage(study_page(tables | {"prompt_sensitivities": still})).words
+    assert "one prompt left out 1 0.0% 0.0% none" in words
 
 
 def test_official_data_are_credited(tables):

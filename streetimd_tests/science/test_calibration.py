@@ -60,9 +60,8 @@ def test_labels_that_never_differ_give_the_end_of_the_range_without_interval():
 
 def test_scaling_brings_a_sharpened_model_nearer_to_the_truth_on_images_it_has_not_seen():
     sample, matrix, places = labelled(2.5)
-    weights, rows = sample.images["weight"].to_numpy(), np.arange(len(places))
-    predicted = matrix.argmax(axis=1)
-    scaled = calibration.cross_fitted(matrix, places, weights, seed=1)
+    rows, predicted = np.arange(len(places)), matrix.argmax(axis=1)
+    scaled = calibration.cross_fitted(sample, matrix, places, seed=1)
     errors = [
         calibration.calibration_error(
             calibration.reliability_bins(sample, shares[rows, predicted], predicted == places)
@@ -75,11 +74,10 @@ def test_scaling_brings_a_sharpened_model_nearer_to_the_truth_on_images_it_has_n
 
 def test_each_half_is_scaled_by_the_other_halfs_labels_alone():
     sample, matrix, places = labelled(1.0)
-    weights = sample.images["weight"].to_numpy()
-    scaled = calibration.cross_fitted(matrix, places, weights, seed=1)
+    scaled = calibration.cross_fitted(sample, matrix, places, seed=1)
     changed = places.copy()
     changed[0] = (places[0] + 1) % len(NAMES)
-    assert np.array_equal(calibration.cross_fitted(matrix, changed, weights, seed=1)[0], scaled[0])
+    assert np.array_equal(calibration.cross_fitted(sample, matrix, changed, seed=1)[0], scaled[0])
 
 
 def test_bins_hold_every_image_once_with_its_weight():

@@ -175,17 +175,66 @@ def votes(*given):
     return pd.DataFrame(given, columns=["image_id", "rater", "label"])
 
 
-def test_most_votes_settle_a_label_and_ties_and_unsure_are_set_aside():
+def test_most_votes_settle_a_label_a_tie_counts_in_parts_and_unsure_gives_way_to_a_name():
     settled = majority_labels(
         votes(
             ("most", "a", "park"), ("most", "b", "park"), ("most", "c", "shops"),
             ("tied", "a", "park"), ("tied", "b", "shops"),
             ("unsure", "a", "unsure"),
             ("half", "a", "unsure"), ("half", "b", "park"),
+            ("mostly", "a", "unsure"), ("mostly", "b", "unsure"), ("mostly", "c", "park"),
         )
-    ).set_index("image_id")  # fmt: skip
-    assert settled["label"].to_dict() == {"most": "park", "tied": None, "unsure": "unsure", "half": None}
-    assert settled["n_raters"].to_dict() == {"most": 3, "tied": 2, "unsure": 1, "half": 2}
+    ).set_index(["image_id", "label"])  # fmt: skip
+    assert settled["portion"].to_dict() == {
+        ("most", "park"): 1, ("tied", "park"): 0.5, ("tied", "shops"): 0.5, ("unsure", "unsure"): 1,
+        ("half", "park"): 1, ("mostly", "unsure"): 1,
+    }  # fmt: skip
+
+
+def test_two_raters_who_differ_where_the_model_errs_do_not_flatter_it(world):
+    probabilities, truth = world
+    drawn = draw(probabilities, n_per_group=200, n_at_random=600)
+    seen = truth[drawn["image_id"]]
+    one, two = (labels_by(name, seen, errors=0.2, seed=seed) for seed, name in enumerate(("Anna", "Ben")))
+    alone = [assess(probabilities, drawn, labels).figure("accuracy") for labels in (one, two)]
+    together = assess(probabilities, drawn, pd.concat([one, two]))
+    # a tie is half of either, so two are on average what each is alone
+    assert together.figure("accuracy") == pytest.approx(np.mean(alone), abs=1e-9)
+    assert together.sample.n_tied == (one["label"].to_numpy() != two["label"].to_numpy()).sum() > 100
+    assert together.sample.n_labelled == len(drawn)
+    table = together.tables["label_agreement"]
+    assert table["n_predicted"].sum() == len(drawn)
+    assert table["corrected_share"].sum() == pytest.approx(1)
+    cells = together.tables["label_confusions"]
+    assert cells.query("label == category")["share"].sum() == pytest.approx(together.figure("accuracy"))
+
+
+def test_an_interval_counts_a_tied_image_as_one(world):
+    probabilities, truth = world
+    drawn = draw(probabilities)
+    seen = truth[drawn["image_id"]]
+    other = seen.map(dict(zip(NAMES, (*NAMES[1:], NAMES[0]), strict=True)))
+    # every image is tied, and half right wherever the model is
+    sample = weigh_labels(drawn, pd.concat([labels_by("Anna", seen), labels_by("Ben", other)]))
+    alone = weigh_labels(drawn, labels_by("Anna", seen))
+    rows = sample.images["label"].to_numpy() == sample.images["image_id"].map(seen).to_numpy()
+    values, single = sample.images["weight"].to_numpy() * rows, alone.images["weight"].to_numpy() / 2
+    assert sample.variance_of_total(values) == pytest.approx(alone.variance_of_total(single))
+    assert sample.share(rows).value == pytest.approx(0.5)
+
+
+def test_accuracy_is_told_with_the_unsure_counted_wrong_and_right(world):
+    probabilities, _ = world
+    drawn = draw(probabilities, n_at_random=len(probabilities))
+    clear = probabilities.set_index("image_id")["category"]
+    labels = labels_by("Anna", clear[drawn["image_id"]], unsure=0.2)
+    assessed = assess(probabilities, drawn, labels)
+    is_right = (assessed.sample.images["category"] == assessed.sample.images["label"]).to_numpy()
+    # everything is labelled, and whatever is named is right
+    share_unsure = (labels["label"] == "unsure").mean()
+    assert assessed.sample.ends_with_unsure(is_right) == pytest.approx((1 - share_unsure, 1))
+    detail = assessed.tables["label_figures"].set_index("figure").loc["accuracy", "detail"]
+    assert f"{1 - share_unsure:.1%} if the model were wrong on all of them and 100.0% if right" in detail
 
 
 def test_what_is_set_aside_is_counted_and_its_stratum_stood_for_by_the_rest(world):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streetimd_assets.errors import SourceError
+from streetimd_assets.errors import LabelError
 from streetimd_assets.sources.label_files import COLUMNS, read_label_file, read_label_files
 from streetimd_assets.study import load_study
 
@@ -40,7 +40,7 @@ def read(*paths):
 
 
 def sentence(path):
-    with pytest.raises(SourceError) as refused:
+    with pytest.raises(LabelError) as refused:
         read_label_file(path, study=STUDY, images_of=images_of)
     said = str(refused.value)
     assert said.startswith(path.name)
@@ -100,8 +100,8 @@ def test_of_labels_without_a_time_the_later_line_holds(tmp_path):
 
 
 def test_a_rater_who_writes_the_name_another_way_is_the_same_rater(tmp_path):
-    path = write(tmp_path / "a.csv", row(rater=" Anna  Lee"), row(rater="anna lee ", image_id="p2@000"))
-    assert read(path)[0]["rater"].tolist() == ["Anna Lee", "Anna Lee"]
+    path = write(tmp_path / "a.csv", row(rater=" Zoë  Lee"), row(rater="zoe\u0308 lee ", image_id="p2@000"))
+    assert read(path)[0]["rater"].tolist() == ["Zoë Lee", "Zoë Lee"]
 
 
 def test_no_file_makes_a_table_without_rows():
@@ -155,7 +155,7 @@ def test_what_is_no_csv_in_utf_8_is_refused(tmp_path, content):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r"gone\.csv cannot be read"):
+    with pytest.raises(LabelError, match=r"gone\.csv cannot be read"):
         read(tmp_path / "gone.csv")
 
 

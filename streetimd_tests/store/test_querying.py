@@ -8,7 +8,7 @@ import pytest
 
 from streetimd_assets.errors import StoreError, TableMissingError
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.store.querying import query, tables
+from streetimd_assets.store.querying import first_rows, query, tables, write_csv
 from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import views_path
 from streetimd_tests.store.made_up_study import EMPTY, KNOWN, write_study
@@ -113,6 +113,40 @@ def test_a_query_reads_no_file_and_no_variable_but_the_studys_tables(folder, sou
     with pytest.raises(StoreError, match=r"the query was refused: .*; `streetimd sql` lists the tables$"):
         query(folder, f"SELECT * FROM {source}")
     assert len(a_frame) == 1
+
+
+def test_of_many_rows_only_the_first_are_read_and_it_is_said_whether_these_are_all(folder):
+    found, is_all = first_rows(folder, "FROM range(1_000_000_000_000) AS t(number)", 3)
+    assert (found["number"].tolist(), is_all) == ([0, 1, 2], False)
+    # as many as DuckDB hands over at a time
+    assert first_rows(folder, "FROM range(2048)", 2048)[1]
+    assert not first_rows(folder, "FROM range(2049)", 2048)[1]
+    found, is_all = first_rows(folder, "SELECT 1 AS one WHERE false", 3)
+    assert (list(found.columns), len(found), is_all) == (["one"], 0, True)
+
+
+def test_a_csv_file_holds_every_row_and_no_text_that_a_spreadsheet_would_run(folder, tmp_path):
+    path = tmp_path / "new" / "rows.csv"
+    assert write_csv(folder, "SELECT range AS number, 'x' AS text FROM range(120_000)", path) == 120_000
+    assert pd.read_csv(path)["number"].tolist() == list(range(120_000))
+    write_csv(folder, "SELECT road_name, NULL AS n, [1, 2] AS list FROM road_segments ORDER BY segment_id", path)
+    written = pd.read_csv(path)
+    assert written["road_name"].tolist() == [
+        "'=HYPERLINK(\"http://evil.example\")", "'-2+3", "'@SUM(A1)", "-x_9.Z", "High Street"
+    ]  # fmt: skip
+    assert written["n"].isna().all()
+    assert write_csv(folder, "SELECT 1 AS one WHERE false", path) == 0
+    assert path.read_text() == "one\n"
+
+
+def test_a_csv_file_that_cannot_be_made_leaves_the_one_that_was_there(folder, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("mine")
+    with pytest.raises(StoreError, match=r"the query was refused: .*boo"):
+        write_csv(folder, "SELECT CASE WHEN range > 90_000 THEN error('boo') ELSE '' END FROM range(99_999)", path)
+    assert [(left.name, left.read_text()) for left in tmp_path.iterdir()] == [("rows.csv", "mine")]
+    with pytest.raises(StoreError, match=r"cannot be written \(.*\); name another file with --csv$"):
+        write_csv(folder, "SELECT 1", path / "rows.csv")
 
 
 def test_a_mistake_is_told_in_one_line_with_the_name_that_was_meant(folder):

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,9 @@ def served_ui(study: str, data_root: Path) -> Iterator[str]:
         _wait_until_loaded(address, server, log)
         yield address
     finally:
-        os.killpg(server.pid, signal.SIGINT)
+        # it is gone if it did not come up
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGINT)
         try:
             server.wait(20)
         except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from streetimd_assets.defs.labelling import take_labels
-from streetimd_assets.errors import SourceError
+from streetimd_assets.errors import LabelError
 from streetimd_assets.science.label_agreement import TABLES_MADE
 from streetimd_assets.sources.label_files import read_label_files
 from streetimd_tests.labelled_study import classify, demo_house, materialise
@@ -205,6 +205,15 @@ def test_a_saved_file_gives_the_work_back_where_the_browser_has_forgotten_it(pag
     page.locator("#load").set_input_files(path)
     page.get_by_text("Took 3 labels").wait_for()
     assert n_labelled(page) == 3
+    # as a spreadsheet saves it where commas divide decimals
+    resaved = tmp_path / "resaved.csv"
+    text = path.read_text(encoding="utf-8").replace(",", ";").replace("Eve; PhD", "Eve, PhD")
+    resaved.write_text("\ufeff" + text, encoding="utf-8")
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    begin(page, "eve, phd")
+    page.locator("#load").set_input_files(resaved)
+    page.get_by_text("Took 3 labels from resaved.csv").wait_for()
     # a file of another rater is not taken for one's own
     other = tmp_path / "other.csv"
     other.write_text(path.read_text(encoding="utf-8").replace("Eve, PhD", "Other"), encoding="utf-8")
@@ -257,5 +266,5 @@ def test_a_file_of_another_study_is_refused_by_name(page_file, tmp_path):
     house, *_ = page_file
     path = tmp_path / "labels.csv"
     path.write_text("image_id,rater\n", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"labels\.csv has no column label"):
+    with pytest.raises(LabelError, match=r"labels\.csv has no column label"):
         take_labels(house.settings, [path])

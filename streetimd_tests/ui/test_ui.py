@@ -1,6 +1,7 @@
 """A user opens the asset graph, materialises by clicking, and reads what came out in the page itself."""
 
 import shutil
+import time
 from types import SimpleNamespace
 
 import dagster as dg
@@ -26,7 +27,7 @@ SMALLER = {
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """A small demo's UI; Farrowby's tables are on disk, and nothing is recorded as materialised."""
+    """A small demo's UI; Farrowby has been collected and analysed, and has no report yet."""
     chromium()
     folder = tmp_path_factory.mktemp("ui")
     text = bundled_study_text("demo")
@@ -35,15 +36,15 @@ def served(tmp_path_factory):
         text = text.replace(line, smaller)
     study = folder / "study.toml"
     study.write_text(text, encoding="utf-8")
-    make_tables(study, folder)
+    collect_and_analyse(study, folder)
     with served_ui(str(study), folder) as address:
         yield SimpleNamespace(address=address, folder=folder / "demo")
 
 
-def make_tables(study, folder):
-    """Make what the report of Farrowby is drawn from, for the UI to find."""
+def collect_and_analyse(study, folder):
+    """Make what the report of Farrowby is drawn from, recorded where the UI looks."""
     definitions = build_defs(load_study(str(study)), Settings(str(study), folder))
-    with new_instance(folder / "other_home") as instance:
+    with new_instance(folder / "demo" / "dagster_home") as instance:
         for job, assets in (
             ("collect", None),
             ("analyse", None),
@@ -79,6 +80,19 @@ def launch(page, partitions, button):
     dialog.wait_for(state="hidden")
 
 
+def go_until(page, url, said):
+    """Open a page again and again until it says something; a run takes its time."""
+    from playwright import sync_api
+
+    deadline = time.monotonic() + 150
+    while True:
+        page.goto(url)
+        try:
+            return page.get_by_text(said).first.wait_for(timeout=6_000)
+        except sync_api.TimeoutError:
+            assert time.monotonic() < deadline, f"{url} does not say {said!r}"
+
+
 def test_the_graph_shows_every_group_and_its_assets(page, served):
     page.goto(f"{served.address}/asset-groups")
     for group in sorted({table.group for table in TABLES.values()}):
@@ -96,10 +110,8 @@ def test_from_the_graph_to_a_report_in_the_browser(page, served):
     page.get_by_role("link", name="View in Asset Catalog").click()
     page.get_by_role("button", name="Materialize").first.click()
     launch(page, ["farrowby"], "Launch 1 run")
-    page.goto(f"{served.address}/runs")
-    page.get_by_text("Success", exact=True).first.wait_for()
-    page.goto(f"{served.address}/assets/local_authority_report?view=partitions&partition=farrowby")
-    page.get_by_text("n_lsoas_with_images").first.wait_for()
+    there = f"{served.address}/assets/local_authority_report?view=partitions&partition=farrowby"
+    go_until(page, there, "n_lsoas_with_images")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="local_authority_report/farrowby.html").first.click()
     assert report.exists()
@@ -121,12 +133,9 @@ def test_an_asset_page_shows_columns_with_units_owner_kind_and_job(page, served)
 def test_several_local_authorities_are_launched_at_once(page, served):
     page.goto(f"{served.address}/assets/lsoa_boundaries")
     page.get_by_role("button", name="Materialize").first.click()
-    launch(page, ["dunmere", "elmsthorpe"], "Launch 2-run backfill")
-    page.goto(f"{served.address}/assets/lsoa_boundaries?view=partitions&partition=dunmere")
+    launch(page, ["dunmere", "elmsthorpe"], "Launch backfill")
+    go_until(page, f"{served.address}/assets/lsoa_boundaries?view=partitions&partition=dunmere", "Materialized (3)")
     page.get_by_text("area_km2").first.wait_for()
-    page.goto(f"{served.address}/assets/lsoa_boundaries?view=partitions&partition=elmsthorpe")
-    page.get_by_text("area_km2").first.wait_for()
-    page.get_by_text("Materialized (2)").wait_for()
     for slug in ("dunmere", "elmsthorpe"):
         assert (served.folder / f"tables/lsoa_boundaries/local_authority={slug}/part.duckdb").exists()
 
@@ -159,9 +168,9 @@ def test_a_failed_run_says_why_and_what_to_do_in_one_sentence(page, served):
         page.goto(f"{served.address}/assets/road_segments")
         page.get_by_role("button", name="Materialize").first.click()
         launch(page, ["farrowby"], "Launch 1 run")
-        page.goto(f"{served.address}/runs")
-        page.get_by_text("Failure", exact=True).first.wait_for()
-        page.locator("tr", has_text="Failure").locator("a[href*='/runs/']").first.click()
+        go_until(page, f"{served.address}/runs", "Failure")
+        # the latest run stands first
+        page.locator("a[href*='/runs/']").first.click()
         page.get_by_text("delete it and materialise lsoa_boundaries for farrowby again").first.wait_for()
     finally:
         kept.replace(broken)
