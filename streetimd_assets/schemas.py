@@ -451,7 +451,7 @@ TABLES: dict[str, Table] = {
             "a category",
             (
                 _text("category", "name of the category"),
-                _count("n_labelled", "images that people gave this label, by majority"),
+                _count("n_labelled", "images that people gave this label; a tie counts for each of its labels"),
                 _count("n_predicted", "labelled images that the model gave this category"),
                 _number("precision", "of the images predicted, the share people label so", nullable=True),
                 _number("precision_low", "lower end of the 95% interval", nullable=True),
@@ -492,7 +492,7 @@ TABLES: dict[str, Table] = {
             (
                 _text("label", "what people say, by majority"),
                 _text("category", "what the model says"),
-                _count("n_images", "labelled images"),
+                _count("n_images", "labelled images; a tie counts for each of its labels"),
                 _number("share", "of all images, re-weighted to how often the model says it"),
             ),
             ("label", "category"),
@@ -703,6 +703,7 @@ TABLES: dict[str, Table] = {
             "importance",
             "an image at one end of a feature",
             (
+                _MODEL_ID,
                 _text("feature", "an embedding dimension or a category share"),
                 _count("feature_position", "rank of the feature by importance, 1 is the highest"),
                 _text("end", "high or low"),

@@ -45,6 +45,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             parts.append(_extremes(house, slug, leading, how.n_examples))
             context.log.info(f"{slug}: searched, {done:,} of {len(slugs):,} local authorities")
         table = examples.choose_examples(pd.concat(parts), n_examples=how.n_examples)
+        table["model_id"] = leading["model_id"].iloc[0] if len(leading) else ""
         return Made(
             table[list(TABLES["example_images"].column_names)],
             {

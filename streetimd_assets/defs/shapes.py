@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from streetimd_assets.errors import StoreError
-from streetimd_assets.schemas import EMBEDDING, IMAGE_STATUSES, PANORAMA_STATUSES, Column, Table
+from streetimd_assets.schemas import EMBEDDING, IMAGE_STATUSES, PANORAMA_STATUSES, UNSURE, Column, Table
 from streetimd_assets.store.tables import TableStore
 
 STATUSES = {"panoramas": PANORAMA_STATUSES, "street_images": IMAGE_STATUSES}
@@ -165,7 +165,7 @@ def _allowed(table: str, column: str, categories: Sequence[str]) -> tuple[str, .
     if column == "category" and table not in WITHOUT_CATEGORIES:
         return (*categories, *BESIDE_CATEGORIES.get(table, ()))
     if column == "label":
-        return (*categories, "unsure")
+        return (*categories, UNSURE)
     return None
 
 

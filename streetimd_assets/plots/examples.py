@@ -56,7 +56,7 @@ def example_page(
     page = pages.Page(
         heading, "Examples of the features that matter most", css=CSS, scripts=[picture_sheets.SCRIPT]
     )
-    page.introduction += [caution(), picture_sheets.KEYS]
+    page.introduction += [caution(examples), picture_sheets.KEYS]
     pictures = Pictures(read_image, len(examples))
     if examples.empty:
         page.add_section("examples", "Examples", pages.paragraph("No feature has examples yet.", quiet=True))
@@ -66,10 +66,11 @@ def example_page(
     return page.render()
 
 
-def caution() -> str:
-    """Return what can and what cannot be read from examples."""
+def caution(examples: pd.DataFrame) -> str:
+    """Return whose features these are, and what can and what cannot be read from examples."""
+    named = "".join(f" <code>{style.escape(model_id)}</code>" for model_id in examples["model_id"].unique()[:1])
     return pages.paragraph(
-        "For each of the features a model loses most without, these are the images with the highest and the "
+        f"For each of the features that model{named} loses most without, these are the images with the highest and the "
         "lowest value of it: of a dimension the image’s own number, of a category share the probability of that "
         "category. At most one image of a panorama and two of an LSOA are shown.",
         "They are the extremes, not the usual case, and a dimension has no name: what people see in a row of "

@@ -17,6 +17,7 @@ HOW_TO_LABEL = (
     "<code>streetimd label STUDY</code> makes a page on which to label, and "
     "<code>streetimd label STUDY --read FILE</code> takes what was saved there."
 )
+_SCALED = " Each image was scaled by what was fitted on the other half of the labels."
 _STAGES = {
     "before": ("as the model gives it", style.COLOURS[1], "circle-open", "dot"),
     "after": ("after temperature scaling", style.COLOURS[0], "diamond", "solid"),
@@ -67,7 +68,7 @@ def add_label_quality(page: pages.Page, tables: Tables, titles: Mapping[str, str
                 reliability_curve(bins),
                 name="Dots: how often people agree, by the model's probability, before and after scaling",
                 caption="On the dashed line a probability says how often people agree. Below it the model is too "
-                "sure. Scaling was fitted on the other half of the labels.",
+                f"sure.{_SCALED if (bins['stage'] == 'after').any() else ''}",
             )
         )
     page.add_section("labels", "What people say", *blocks)
@@ -87,10 +88,7 @@ def _headline(figures: Mapping[Any, Mapping[Any, Any]]) -> list[str]:
         '<p class="headline">'
         f"People agree with the model on {style.percent(accuracy.get('value'))} of images "
         f"(95% interval {_interval(accuracy, style.percent)}).</p>",
-        pages.paragraph(
-            f"That is of {style.escape(accuracy.get('detail'))}.",
-            "Images set aside are taken to be like others that the model is as sure of; they may well be harder.",
-        ),
+        pages.paragraph(f"That is of {style.escape(accuracy.get('detail'))}."),
         pages.paragraph(
             "Two raters: Cohen's kappa "
             f"{style.number(kappa.get('value'))} ({_interval(kappa, style.number)}); 1 is perfect, 0 is chance, "

@@ -116,7 +116,7 @@ def _examples(
     page.scripts.append(picture_sheets.SCRIPT)
     is_shown = (rows["feature_position"] <= _MOST_FEATURES) & (rows["position"] <= _MOST_EXAMPLES)
     pictures = Pictures(read_image, int(is_shown.sum()))
-    blocks = [examples.caution(), picture_sheets.KEYS]
+    blocks = [examples.caution(rows), picture_sheets.KEYS]
     if example_page and not is_shown.all():
         blocks.append(
             pages.paragraph(f"There are more in {links.page_link(example_page, 'the page of examples')}.")

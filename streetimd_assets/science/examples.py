@@ -33,13 +33,13 @@ def leading_features(importances: pd.DataFrame, *, n_features: int) -> pd.DataFr
     Returns
     -------
     leading
-        Columns ``feature`` and ``feature_position``, from 1, the most important first.
+        Columns ``feature``, ``feature_position``, from 1, the most important first, and ``model_id``.
     """
-    columns = ["feature", "feature_position"]
+    columns = ["feature", "feature_position", "model_id"]
     is_permuted = importances["method"] == "permutation"
     rows = importances[is_permuted] if is_permuted.any() else importances
     if rows.empty:
-        return pd.DataFrame({"feature": pd.Series(dtype=str), "feature_position": pd.Series(dtype=int)})
+        return pd.DataFrame({name: pd.Series(dtype=int if "position" in name else str) for name in columns})
     sizes = rows.groupby("model_id").size().sort_index()
     of_model = rows[(rows["model_id"] == sizes.idxmax()) & (rows["importance"] > 0)]
     leading = of_model.sort_values("position").head(n_features)

@@ -205,18 +205,19 @@ def _accuracy(sample: LabelledSample) -> tuple[object, ...]:
     accuracy, (least, most) = sample.share(is_right), sample.ends_with_unsure(is_right)
     slugs = sorted(sample.images["local_authority"].unique())
     where = ", ".join(slugs) if len(slugs) <= _MOST_NAMED else f"{len(slugs)} local authorities"
-    ends = (
-        f", {least:.1%} if the model were wrong on all of them and {most:.1%} if right" if sample.n_unsure else ""
-    )
-    parts = [
+    bare = f"{sample.n_strata_without_label:,} {'stratum' if sample.n_strata_without_label == 1 else 'strata'}"
+    told = [
+        (sample.n_unsure, f"{sample.n_unsure:,} unsure set aside and taken to be like the rest of their stratum: "
+         f"{least:.1%} if the model were wrong on all of them and {most:.1%} if right"),
+        (sample.n_tied, f"{sample.n_tied:,} tied, each label counted in part"),
+        (sample.n_strata_without_label, f"{bare} without a label"),
+        (sample.n_not_covered, f"{sample.n_not_covered:,} images not covered"),
+    ]  # fmt: skip
+    population = (
         f"all {sample.n_images:,} images of {where}, re-weighted from {sample.n_labelled:,} labelled "
-        f"by {sample.n_raters} {'rater' if sample.n_raters == 1 else 'raters'}",
-        f"{sample.n_unsure:,} unsure set aside{ends}",
-        f"{sample.n_tied:,} tied, each label counted in part" if sample.n_tied else "",
-        f"{sample.n_strata_without_label} strata without a label" if sample.n_strata_without_label else "",
-        f"{sample.n_not_covered:,} images not covered" if sample.n_not_covered else "",
-    ]
-    detail = "; ".join(part for part in parts if part)
+        f"by {sample.n_raters} {'rater' if sample.n_raters == 1 else 'raters'}"
+    )
+    detail = "; ".join([population, *(words for number, words in told if number)])
     return ("accuracy", accuracy.value, accuracy.low, accuracy.high, sample.n_labelled, detail)
 
 

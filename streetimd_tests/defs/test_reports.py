@@ -187,3 +187,21 @@ def test_files_of_one_address_that_differ_are_counted_with_the_days_they_were_fe
         (source,) = provenance.sources(provenance.Records(instance, ["camden", "barnet"]))
     assert source.content == "2 files, one for each local authority"
     assert source.fetched == "2026-01-02 10:00 UTC to 2026-01-03 10:00 UTC"
+
+
+def test_a_part_made_long_before_many_others_is_still_told():
+    with dg.DagsterInstance.ephemeral() as instance:
+        for slug in ("camden", *["barnet"] * 40):
+            instance.report_runless_asset_event(dg.AssetMaterialization("road_segments", partition=slug))
+        latest = provenance.Records(instance, ["camden", "barnet", "brent"]).latest("road_segments")
+        assert provenance.Records(instance, ["brent"]).latest("road_segments") == {}
+    assert set(latest) == {"camden", "barnet"}
+
+
+@pytest.mark.parametrize(("target", "said"), [("imd_rank", "1 = most"), ("imd_score", "higher = more")])
+def test_the_target_is_told_with_its_own_direction(tmp_path, target, said):
+    demo = load_study("demo")
+    study = demo.model_copy(update={"deprivation": demo.deprivation.model_copy(update={"target": target})})
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = provenance.gather(House(study, Settings("demo", tmp_path)), instance, [], {})
+    assert made.facts["Target"] == f"{target} ({said} deprived)"

@@ -265,6 +265,7 @@ def made_up_examples(codes, lads):
     """Two images at each end of two features."""
     rows = [
         {
+            "model_id": "imd_rank/both-mean/random_forest",
             "feature": feature,
             "feature_position": place,
             "end": end,

@@ -100,4 +100,9 @@ def test_few_labels_without_temperature_kappa_and_bins_still_make_a_section(tabl
     figures.loc[figures["figure"] != "accuracy", ["value", "low", "high"]] = None
     read = section(tables | {"label_figures": figures, "reliability_bins": tables["reliability_bins"].iloc[:0]})
     assert "not known until two have labelled" in read.words
+    # nothing is said of scaling where there is none, nor of the unsure where nobody is
+    unscaled = section(tables | {"reliability_bins": tables["reliability_bins"].query("stage == 'before'")})
+    assert "other half of the labels" in section(tables).words
+    assert "other half of the labels" not in unscaled.words
+    assert "unsure" not in read.words
     assert len(read.figures) == 2

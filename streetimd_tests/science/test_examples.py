@@ -119,6 +119,7 @@ def test_leading_features_are_those_of_the_model_offered_most_by_permutation():
     leading = leading_features(pd.concat([fewer, gini, both]), n_features=2)
     assert leading["feature"].tolist() == ["b", "a"]
     assert leading["feature_position"].tolist() == [1, 2]
+    assert set(leading["model_id"]) == set(both["model_id"])
 
 
 def test_gini_leads_only_where_nothing_was_shuffled():
