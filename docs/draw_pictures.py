@@ -7,6 +7,7 @@ browser Chromium.
 """
 
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,19 @@ def draw_pages(data_root: Path) -> None:
         page.goto(f"{chosen['study-report'].as_uri()}#maps")
         page.locator("svg.land").first.hover()
         _draw(page, "linked-maps")
+        page.set_viewport_size({"width": 1366, "height": 700})
+        page.goto(_labelling_page(data_root).as_uri())
+        page.keyboard.type("Ann")
+        page.keyboard.press("Enter")
+        page.keyboard.press("2")
+        _draw(page, "labelling-page")
+
+
+def _labelling_page(data_root: Path) -> Path:
+    """Make the page on which people label, which the demo leaves to who wants one."""
+    label = [sys.executable, "-m", "streetimd_assets.cli", "label", "demo", "--local-authority", "farrowby"]
+    subprocess.run([*label, "--data", str(data_root)], check=True)
+    return data_root / "demo" / "pages" / "labelling_page" / "farrowby.html"
 
 
 def _draw(page: Any, name: str) -> None:

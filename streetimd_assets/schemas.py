@@ -598,7 +598,7 @@ TABLES: dict[str, Table] = {
             "a model and fold",
             (
                 _MODEL_ID,
-                _text("experiment", "forest_80_20 (the mission's table) or tuned"),
+                _text("experiment", "forest_80_20 (one forest on every way of summarising images) or tuned"),
                 _text("target", "column of deprivation_indices predicted"),
                 _FEATURE_SET,
                 _STATISTIC,

@@ -52,11 +52,7 @@ _SAID = {
 def jobs(assets: Iterable[dg.AssetsDefinition]) -> list[Any]:
     """Plan, collect and label per local authority, analyse the whole study, report per local authority."""
     selections = _selections(assets)
-    return [
-        dg.define_asset_job(name, selection=selections[name], description=said)
-        for name, said in _SAID.items()
-        if selections[name]
-    ]
+    return [dg.define_asset_job(name, selection=selections[name], description=said) for name, said in _SAID.items()]
 
 
 def _selections(assets: Iterable[dg.AssetsDefinition]) -> dict[str, list[str]]:

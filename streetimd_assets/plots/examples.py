@@ -70,9 +70,9 @@ def caution(examples: pd.DataFrame) -> str:
     """Return whose features these are, and what can and what cannot be read from examples."""
     named = "".join(f" <code>{style.escape(model_id)}</code>" for model_id in examples["model_id"].unique()[:1])
     return pages.paragraph(
-        f"For each of the features that model{named} loses most without, these are the images with the highest and the "
-        "lowest value of it: of a dimension the image’s own number, of a category share the probability of that "
-        "category. At most one image of a panorama and two of an LSOA are shown.",
+        f"For each of the features that model{named} loses most without, these are the images with the highest "
+        "and the lowest value of it: of a dimension the image’s own number, of a category share the probability "
+        "of that category. At most one image of a panorama and two of an LSOA are shown.",
         "They are the extremes, not the usual case, and a dimension has no name: what people see in a row of "
         "pictures is a guess about the model, to be tested, not a finding.",
     )
