@@ -26,6 +26,7 @@ app = typer.Typer(
 # more columns than these do not fit a narrow terminal
 _SIDE_BY_SIDE = 3
 _ROWS_SHOWN = 40
+USUAL_PAGES_PORT = 3001
 _CELL_SHOWN = 60
 console = Console(soft_wrap=True, highlight=False, markup=False)
 
@@ -41,7 +42,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Local authorities collected a
 def demo(
     data: DataRoot = None,
     port: Port = 3000,
-    pages_port: PagesPort = 3001,
+    pages_port: PagesPort = USUAL_PAGES_PORT,
     ui: Annotated[bool, typer.Option(help="Open the Dagster UI when all is done.")] = True,
     workers: Workers = 2,
 ) -> None:
@@ -49,8 +50,7 @@ def demo(
     from streetimd_assets.defs import serving
 
     if ui:
-        serving.require_free_port(port)
-        serving.require_free_port(pages_port, "--pages-port")
+        serving.require_free_ports(port, pages_port)
     settings = _settings("demo", data)
     _run(settings, None, workers)
     _print_findings(settings)
@@ -134,7 +134,7 @@ def ui(
     study: StudyNamed = "demo",
     data: DataRoot = None,
     port: Port = 3000,
-    pages_port: PagesPort = 3001,
+    pages_port: PagesPort = USUAL_PAGES_PORT,
 ) -> None:
     """Open the Dagster UI on a study, with DAGSTER_HOME set for you, and serve the pages it links to."""
     settings = _settings(study, data)
@@ -248,7 +248,7 @@ def init(
     if path.exists():
         raise StudyError(f"{path} is already there; name another file, or remove it first")
     try:
-        path.write_text(commented_study(), encoding="utf-8")
+        path.write_text(commented_study(path.stem), encoding="utf-8")
     except OSError as error:
         raise StudyError(f"{path} cannot be written ({error.strerror}); name a file in a folder of yours") from None
     console.print(f"wrote {path}; edit it, then: streetimd check {path}")
@@ -339,8 +339,11 @@ def _serve(settings: Settings, port: int, pages_port: int) -> None:
     from streetimd_assets.defs import serving
     from streetimd_assets.defs.page_server import reached_at
 
+    serving.require_free_ports(port, pages_port)
     console.print(f"Dagster UI: http://127.0.0.1:{port} (Ctrl+C stops it)")
     console.print(f"Pages:      {reached_at(settings, pages_port).pages_url}")
+    if pages_port != USUAL_PAGES_PORT:
+        console.print(f"Links to pages made earlier lead to port {USUAL_PAGES_PORT}, or where it then was.")
     raise typer.Exit(serving.serve(settings, port, pages_port))
 
 

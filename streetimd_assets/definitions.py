@@ -26,6 +26,7 @@ from streetimd_assets.defs import (
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.io_managers import TableIOManager
 from streetimd_assets.defs.resources import LazyEncoder
+from streetimd_assets.defs.table_asset import versioned_by_columns
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import Study, load_study
 
@@ -62,7 +63,7 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
         Replacements for ``encoder`` or ``io_manager``.
     """
     house = House(study, settings)
-    assets = [asset for stage in STAGES for asset in stage.assets(house)]
+    assets = versioned_by_columns(asset for stage in STAGES for asset in stage.assets(house))
     return dg.Definitions(
         assets=assets,
         jobs=jobs.jobs(assets),

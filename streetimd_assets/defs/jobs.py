@@ -37,7 +37,7 @@ _SAID = {
         f"money.{_ONE_OR_MANY}"
     ),
     "label": (
-        "Pages on which people label images of local authorities, after collect; about 20 MB each. Their CSV files "
+        "Pages on which people label images of local authorities, after collect; up to 20 MB each. Their CSV files "
         f"are read by analyse.{_ONE_OR_MANY}"
     ),
     "analyse": (

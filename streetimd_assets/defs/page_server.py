@@ -209,7 +209,7 @@ class _Answers:
         authorities = {authority.slug: authority.name for authority in self._house.study.authorities}
         name = escape(authorities[stem]) if stem in authorities else _words(stem)
         file = (self._folder / place).stat()
-        made = f"{datetime.fromtimestamp(file.st_mtime, UTC):%Y-%m-%d %H:%M} UTC, {file.st_size / 1e6:.1f} MB"
+        made = f"{datetime.fromtimestamp(file.st_mtime, UTC):%Y-%m-%d %H:%M} UTC, {file.st_size / 1e3:,.0f} kB"
         return f'<a href="{escape(quote(place))}">{name}</a> <span class="quiet">{made}</span>'
 
     def _missing(self, place: str) -> Response:

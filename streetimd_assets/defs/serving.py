@@ -22,6 +22,16 @@ def require_free_port(port: int, option: str = "--port") -> None:
     listen("127.0.0.1", port, option=option).close()
 
 
+def require_free_ports(port: int, pages_port: int) -> None:
+    """Raise ServiceError if the UI and the pages cannot have these ports."""
+    if port == pages_port:
+        raise ServiceError(
+            f"port {port} cannot serve both the UI and the pages; choose another with --pages-port {port + 1}"
+        )
+    require_free_port(port)
+    require_free_port(pages_port, "--pages-port")
+
+
 def serve(settings: Settings, port: int, pages_port: int = 3001) -> int:
     """Serve the UI and the study's pages until stopped; return the UI's exit status, 0 if it was asked to end.
 
@@ -37,11 +47,7 @@ def serve(settings: Settings, port: int, pages_port: int = 3001) -> int:
     ServiceError
         If a port is taken, or both are the same.
     """
-    if port == pages_port:
-        raise ServiceError(
-            f"port {port} cannot serve both the UI and the pages; choose another with --pages-port {port + 1}"
-        )
-    require_free_port(port)
+    require_free_ports(port, pages_port)
     door = listen("127.0.0.1", pages_port, option="--pages-port")
     settings = reached_at(settings, pages_port)
     with door, pages_served(settings, door):

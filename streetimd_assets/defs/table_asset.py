@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.shapes import bounds_of, find_faults
 from streetimd_assets.errors import StreetIMDError
-from streetimd_assets.schemas import Column, Table
+from streetimd_assets.schemas import TABLES, Column, Table
 from streetimd_assets.store.views import show_table
 
 OWNER = "team:streetimd"
@@ -140,6 +140,22 @@ def declared(house: House, name: str, kinds: frozenset[str] = frozenset()) -> di
     }
 
 
+def versioned_by_columns(assets: Iterable[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
+    """Add a hash of its columns to the code version of each table.
+
+    A table written before a column was declared is then out of date, and made again rather than refused.
+    """
+
+    def with_columns(spec: dg.AssetSpec) -> dg.AssetSpec:
+        table = TABLES.get(spec.key.to_user_string())
+        if table is None:
+            return spec
+        declared_as = [(column.name, column.type, column.nullable) for column in table.columns]
+        return spec.replace_attributes(code_version=f"{spec.code_version}.{_hashed(declared_as)}")
+
+    return list(dg.map_asset_specs(with_columns, assets))
+
+
 def tags(house: House, *, is_partitioned: bool) -> dict[str, str]:
     """Return what assets can be searched by: their study, and what one materialisation covers."""
     return {
@@ -240,7 +256,11 @@ def finite(figures: Mapping[str, Any]) -> dict[str, Any]:
 def stamped(version: int, *choices: object) -> str:
     """Return a code version: our own number, and a hash of the study's choices that decide the result."""
     content = [choice.model_dump_json() if isinstance(choice, BaseModel) else choice for choice in choices]
-    return f"{version}+{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]}"
+    return f"{version}+{_hashed(content)}"
+
+
+def _hashed(content: object) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
 
 
 class refusals_in_one_sentence:

@@ -134,7 +134,7 @@ def _cost_line(plan: pd.DataFrame) -> str:
         f"in {style.plural(len(plan), 'LSOA')}: {style.count(counts['n_images_held'])} held already, "
         f"{style.count(counts['n_images_to_fetch'])} to fetch"
     )
-    return f"{planned}, which costs {f'${style.number(cost)}' if cost > 0 else 'nothing'}."
+    return f"When this plan was made: {planned}, which costs {f'${style.number(cost)}' if cost > 0 else 'nothing'}."
 
 
 def _maps(
@@ -234,10 +234,11 @@ def attribution_page(
     page = pages.Page(heading, "Credits and licences of the street images")
     page.introduction += [pages.paragraph(style.escape(note)) for note in notes]
     used = street_images[street_images["status"] == "ok"]
+    has_own_pages = used["viewer_url"].notna().any()
     page.add_section("credits", "Credits", _credit_table(used, terms), pages.paragraph(
-        "Every picture's own page at its provider stands in the table <code>street_images</code>, column "
+        "A picture's own page at its provider stands in the table <code>street_images</code>, column "
         "<code>viewer_url</code>.", quiet=True,
-    ))  # fmt: skip
+    ) if has_own_pages else "")  # fmt: skip
     for source in sorted(set(used["source"]) & set(terms)):
         page.add_section(f"terms-{len(page.anchors)}", style.escape(terms[source].title), _statement(terms[source]))
     return page.render()

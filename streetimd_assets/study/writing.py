@@ -1,7 +1,8 @@
 """Write a commented study file, from the model itself: no field can be forgotten."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import get_args
 
 from pydantic import BaseModel
@@ -11,8 +12,6 @@ from pydantic_core import PydanticUndefined
 from streetimd_assets.study.model import Study
 
 _EXAMPLE = {
-    "name": "my-study",
-    "title": "My study",
     "local_authorities": ["Camden", "Tower Hamlets"],
     "category_set": "uk-streets",
     "folder": "/path/to/images",
@@ -37,26 +36,36 @@ _OWN_CATEGORIES = """
 """
 
 
-def commented_study() -> str:
-    """Return the text of a study file that names every field, its meaning and its default."""
-    lines = [_INTRODUCTION, *_fields(Study, skip={"category"})]
+def commented_study(called: str = "my study") -> str:
+    """Return the text of a study file that names every field, its meaning and its default.
+
+    Parameters
+    ----------
+    called
+        What the study is to be called, such as its file; its name is made of the letters and digits of that.
+    """
+    words = re.findall(r"[a-z0-9]+", called.lower())
+    name = "-".join(words)[:60].strip("-")
+    name = name if name[:1].isalpha() else f"study-{name}".strip("-")
+    examples = {**_EXAMPLE, "name": name, "title": name.replace("-", " ").capitalize()}
+    lines = [_INTRODUCTION, *_fields(Study, examples, skip={"category"})]
     for name, field in Study.model_fields.items():
         section = _section(field)
         if section is not None:
-            lines += [f"\n[{name}]", *_fields(section)]
+            lines += [f"\n[{name}]", *_fields(section, examples)]
             for inner, inner_field in section.model_fields.items():
                 if (part := _section(inner_field)) is not None:
-                    lines += [f"\n[{name}.{inner}]", *_fields(part)]
+                    lines += [f"\n[{name}.{inner}]", *_fields(part, examples)]
     return "\n".join(lines) + "\n" + _OWN_CATEGORIES
 
 
-def _fields(model: type[BaseModel], skip: set[str] | None = None) -> Iterator[str]:
+def _fields(model: type[BaseModel], examples: Mapping[str, object], skip: set[str] | None = None) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if name in (skip or set()) or _section(field) is not None:
             continue
         yield f"# {field.description}{_allowed(field)}"
-        if name in _EXAMPLE:
-            yield f"{name} = {_toml(_EXAMPLE[name])}"
+        if name in examples:
+            yield f"{name} = {_toml(examples[name])}"
         elif field.default is None or field.default is PydanticUndefined:
             yield f"# {name} ="
         else:

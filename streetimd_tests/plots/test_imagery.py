@@ -70,7 +70,8 @@ def plan_page(lsoas, plan=None, points=None, panoramas=None, **changes):
 
 def test_one_line_says_how_many_images_are_planned_held_and_to_fetch_and_what_they_cost(lsoas):
     words = ReadPage(plan_page(lsoas)).words
-    line = "192 images of 48 panoramas in 25 LSOAs: 72 held already, 120 to fetch, which costs $0.84."
+    planned = "192 images of 48 panoramas in 25 LSOAs: 72 held already, 120 to fetch"
+    line = f"When this plan was made: {planned}, which costs $0.84."
     assert line in words
     assert "Prices of January 2026." in words
 

@@ -80,3 +80,19 @@ def test_its_example_of_own_categories_is_valid():
     study = Study.model_validate(tomllib.loads(head + mark + uncommented(own)))
     assert study.categories.content_names == ("terraced_houses",)
     assert study.categories.reject_names == ("interior",)
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [("camden", "camden"), ("Tower Hamlets, pilot", "tower-hamlets-pilot"), ("2026", "study-2026"), ("Łódź", "d")],
+)
+def test_the_study_is_called_as_its_file(called, name, tmp_path):
+    path = tmp_path / "file.toml"
+    path.write_text(commented_study(called), encoding="utf-8")
+    assert load_study(path).name == name
+
+
+def test_a_name_without_letters_that_fit_is_still_a_name(tmp_path):
+    path = tmp_path / "file.toml"
+    path.write_text(commented_study("北京"), encoding="utf-8")
+    assert load_study(path).name == "study"
