@@ -54,8 +54,8 @@ def test_real_boroughs_run_whole(london):
 
 def test_every_page_says_that_images_are_painted(london):
     pages = list((london.house.folder / "pages").rglob("*.html"))
-    # the study's report, and four pages of each borough
-    assert len(pages) == 1 + 4 * 2
+    # the study's report and its example images, and four pages of each borough
+    assert len(pages) == 2 + 4 * 2
     for page in pages:
         assert "SYNTHETIC IMAGES" in page.read_text(encoding="utf-8")
 

@@ -188,7 +188,7 @@ class Launch:
                 if keys:
                     config = dict(run_config or {})
                     runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag, config))
-                else:
+                elif not only:
                     self._tell(job, partition, "is there already and is used again")
             try:
                 self._follow(instance, tag, runs)
