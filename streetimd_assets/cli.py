@@ -48,10 +48,12 @@ def demo(
 ) -> None:
     """Materialise the whole demo study through Dagster, print its findings, and open the UI."""
     from streetimd_assets.defs import serving
+    from streetimd_assets.defs.page_server import reached_at
 
     if ui:
         serving.require_free_ports(port, pages_port)
-    settings = _settings("demo", data)
+    # the links written now lead to where the pages are served afterwards
+    settings = reached_at(_settings("demo", data), pages_port)
     _run(settings, None, workers)
     _print_findings(settings)
     _print_pages(settings)

@@ -176,3 +176,12 @@ def test_folders_are_absolute_however_they_are_named(monkeypatch, tmp_path):
     settings = Settings.from_environment()
     assert settings.data_root == tmp_path / "kept"
     assert settings.dagster_home("demo") == tmp_path / "runs"
+
+
+def test_the_demo_writes_links_to_the_port_at_which_its_pages_are_then_served(streetimd, monkeypatch):
+    addresses = []
+    monkeypatch.delenv("STREETIMD_PAGES_URL", raising=False)
+    monkeypatch.setattr(cli, "_run", lambda settings, *rest: addresses.append(settings.pages_url))
+    monkeypatch.setattr(cli, "_print_findings", lambda settings: None)
+    assert streetimd("demo", "--no-ui", "--pages-port", 3999)[0] == 0
+    assert addresses == ["http://127.0.0.1:3999"]
