@@ -220,6 +220,8 @@ def changed_by_variant(changes: pd.DataFrame, titles: Mapping[str, str]) -> "go.
         name, colour, pattern = _KINDS.get(kind, (style.escape(kind), style.COLOURS[6], "."))
         figure.add_bar(
             x=100 * rows["share"].to_numpy(float), y=rows.index.to_numpy(), orientation="h", name=name,
+            # else bars of a kind that stands far apart grow over those between
+            width=0.8,
             marker={"color": colour, "pattern": {"shape": pattern, "solidity": 0.25}}, hoverinfo="text",
             text=[
                 f"{_variant_label(row, titles)}<br>{style.count(row['n_changed'])} of "

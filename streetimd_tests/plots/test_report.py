@@ -7,6 +7,7 @@ import pytest
 
 from streetimd_assets.plots import style
 from streetimd_assets.plots.capture_dates import taken_over_time
+from streetimd_assets.plots.classification_quality import changed_by_variant, pooled_sensitivities
 from streetimd_assets.plots.provenance import MadeTable, Provenance, Source
 from streetimd_assets.plots.report import local_authority_page, study_report_page
 from streetimd_tests.plots.made_up_tables import HEADING, SCRIPT, TITLES, made_up_lsoas, made_up_tables
@@ -283,6 +284,13 @@ def test_bars_of_capture_dates_grow_with_the_years_covered(last, period):
 def test_a_control_that_takes_no_image_and_the_largest_change_are_told(study):
     assert "a cucumber , which no street shows, would take 0 of 200 images (0.00%)" in study.words
     assert "moves 6.0% of the images to another category, the largest 10.0%" in study.words
+
+
+def test_no_bar_of_a_change_reaches_over_its_neighbours(tables):
+    """Of bars that stand far apart, plotly would draw each as wide as their distance."""
+    figure = changed_by_variant(pooled_sensitivities(tables["prompt_sensitivities"]), TITLES)
+    assert figure.data
+    assert all(bars.width is not None and bars.width < 1 for bars in figure.data)
 
 
 def test_a_control_that_takes_images_is_called_too_much(tables):
