@@ -101,6 +101,70 @@ def leave_one_out_by_group(groups: Sequence[str] | npt.NDArray[np.object_], *, m
     return sorted(folds, key=lambda fold: fold.name)
 
 
+def block_labels(
+    easting_m: npt.ArrayLike, northing_m: npt.ArrayLike, *, n_blocks: int = 30, side_m: float | None = None
+) -> tuple[npt.NDArray[np.object_], float]:
+    """Cut the map into squares and say in which each row lies.
+
+    Neighbours lie in the same square or in the next, so holding out or resampling whole squares keeps
+    most of what an LSOA shares with its neighbours on one side.
+
+    Parameters
+    ----------
+    easting_m, northing_m
+        Shape (n,), EPSG:27700.
+    n_blocks
+        About how many squares hold a row, where `side_m` is left out.
+    side_m
+        Side of the squares, metres.
+
+    Returns
+    -------
+    labels
+        Name of the square of each row, shape (n,).
+    side_m
+        The side used, metres.
+
+    References
+    ----------
+    Roberts et al. (2017), Cross-validation strategies for data with temporal, spatial, hierarchical, or
+    phylogenetic structure, Ecography 40. https://doi.org/10.1111/ecog.02881
+    """
+    places = np.column_stack([easting_m, northing_m]).astype(float)
+    origin = places.min(axis=0)
+    if side_m is None:
+        side_m = _side_of_squares(places - origin, n_blocks)
+    squares = np.floor((places - origin) / side_m).astype(int)
+    return np.array([f"{east}_{north}" for east, north in squares], dtype=object), float(side_m)
+
+
+def _side_of_squares(places: npt.NDArray[np.float64], n_blocks: int) -> float:
+    """Find the smallest side, in steps of a tenth, at which no more than `n_blocks` squares are occupied."""
+    side = max(float(places.max()), 1.0) / max(n_blocks, 1)
+    while len(np.unique(np.floor(places / side), axis=0)) > n_blocks:
+        side *= 1.1
+    return side
+
+
+def spatial_blocks(labels: Sequence[str] | npt.NDArray[np.object_], *, n_folds: int) -> list[Fold]:
+    """Hold out whole blocks of neighbours, several together, in folds of about equal size.
+
+    Parameters
+    ----------
+    labels
+        Block of each row, from :func:`block_labels`.
+    n_folds
+        Number of folds; fewer if there are fewer blocks.
+
+    Raises
+    ------
+    ScienceError
+        If there are fewer than two blocks.
+    """
+    folds = leave_one_out_by_group(labels, max_folds=n_folds)
+    return [Fold(str(number), fold.train, fold.test) for number, fold in enumerate(folds)]
+
+
 def _shared_out(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.intp], max_folds: int) -> list[list[str]]:
     """Put the groups, largest first, into the fold that has fewest rows."""
     folds: list[list[str]] = [[] for _ in range(min(max_folds, len(names)))]

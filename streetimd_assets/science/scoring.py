@@ -1,5 +1,6 @@
 """Scores of predictions, and how sure they are."""
 
+from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
@@ -51,6 +52,67 @@ def rank_correlation(observed: Array, predicted: Array) -> float | None:
     if len(observed) < 2 or np.ptp(observed) == 0 or np.ptp(predicted) == 0:
         return None
     return float(stats.spearmanr(observed, predicted).statistic)
+
+
+@dataclass(frozen=True, eq=False)
+class Resamples:
+    """Blocks of neighbours drawn with replacement, the same for every model that is compared.
+
+    Neighbours resemble one another, so single LSOAs drawn one by one would make intervals too short.
+    An interval covers which blocks happened to be in the study; it does not cover what fitting on other
+    LSOAs would change.
+
+    Parameters
+    ----------
+    blocks
+        Number of the block of each LSOA, shape (n_lsoas,).
+    counts
+        How often each block is drawn, shape (n_draws, n_blocks).
+
+    References
+    ----------
+    Davison, A. & Hinkley, D. (1997), Bootstrap methods and their application, section 8.3.
+    """
+
+    blocks: npt.NDArray[np.intp]
+    counts: npt.NDArray[np.float64]
+
+    @classmethod
+    def draw(cls, labels: npt.NDArray[np.object_], *, n_draws: int, seed: int) -> "Resamples":
+        """Draw as many blocks as there are, `n_draws` times; `labels` names the block of each LSOA."""
+        _, blocks = np.unique(labels.astype(str), return_inverse=True)
+        n_blocks = int(blocks.max()) + 1
+        rng = np.random.default_rng(seed)
+        counts = rng.multinomial(n_blocks, np.full(n_blocks, 1 / n_blocks), size=n_draws)
+        return cls(blocks.astype(np.intp), counts.astype(np.float64))
+
+    def r_squared(self, observed: Array, predicted: Array, rows: npt.NDArray[np.intp] | None = None) -> Array:
+        """R² in each draw, shape (n_draws,); NaN where a draw holds a single value.
+
+        Parameters
+        ----------
+        observed, predicted
+            Shape (n,).
+        rows
+            Which LSOAs they are of, if not of all, shape (n,).
+        """
+        centred = observed - observed.mean()
+        of = self.blocks if rows is None else self.blocks[rows]
+        parts = [np.ones(len(of)), centred, centred**2, (observed - predicted) ** 2]
+        sums = np.stack([np.bincount(of, part, minlength=self.counts.shape[1]) for part in parts])
+        n, total, squares, errors = (self.counts @ sums.T).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread = squares - total**2 / n
+            return np.where(spread > 1e-12 * max(squares.max(), 1e-300), 1 - errors / spread, np.nan)
+
+
+def interval_of(draws: Array) -> tuple[float | None, float | None]:
+    """Percentiles 2.5 and 97.5 of draws; None where fewer than half of them are known."""
+    known = draws[np.isfinite(draws)]
+    if len(known) < max(2, len(draws) / 2):
+        return None, None
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def bootstrap_interval(

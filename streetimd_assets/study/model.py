@@ -14,6 +14,7 @@ from streetimd_assets.study.categories import (
     bundled_category_sets,
     load_category_set,
 )
+from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
 from streetimd_assets.study.imagery import Budget, Imagery
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
@@ -148,12 +149,29 @@ class Features(Section):
 class Modelling(Section):
     """How models are fitted and scored."""
 
+    effort: EffortName = Field(
+        default="default",
+        description="quick: minutes, costly models not tuned; default: tuned for the target; full: tuned for "
+        "every target and set of features",
+    )
+    feature_set: Literal["embeddings", "percentages", "both"] = Field(
+        default="embeddings", description="features of the main models, which are tuned and explained first"
+    )
     statistic: Literal["mean", "median", "max"] = Field(
         default="mean", description="how images are pooled for the tuned models"
     )
     n_repeats: int = Field(default=5, ge=1, description="repeats of the 80/20 split")
     n_folds: int = Field(default=5, ge=2, description="folds of cross-validation")
     n_trees: int = Field(default=200, ge=10, description="trees of the tuned random forest")
+    block_side_m: float | None = Field(
+        default=None,
+        ge=100,
+        description="side of the square blocks of neighbours held out or resampled together; left out: so that "
+        "there are about six for each fold",
+    )
+    enough_images_per_lsoa: int = Field(
+        default=12, ge=1, description="predictions for LSOAs with fewer kept images are marked as thin"
+    )
     n_noise_draws: int = Field(default=300, ge=20, description="draws of random noise")
     n_components: int = Field(default=20, ge=2, le=512, description="principal components kept")
     n_permutations: int = Field(default=5, ge=1, description="repeats of permutation importance")
@@ -161,6 +179,11 @@ class Modelling(Section):
         default=1, ge=1, description="LSOAs with fewer kept images are left out of correlation and models"
     )
     seed: int = Field(default=1, ge=0, description="seed of the random numbers")
+
+    @property
+    def what_is_done(self) -> Effort:
+        """What the effort chosen does."""
+        return EFFORTS[self.effort]
 
 
 class Assessment(Section):
