@@ -55,7 +55,8 @@ def test_real_boroughs_run_whole(london):
 def test_with_two_boroughs_none_is_left_out_and_blocks_of_neighbours_are_the_headline(london):
     scores = london.house.store.read("model_scores").query("fold == 'all' and experiment == 'tuned'")
     refused = scores[scores["split"] == "leave_one_la_out"]
-    assert len(refused) and refused["r2"].isna().all()
+    assert len(refused) > 10
+    assert refused["r2"].isna().all()
     assert refused["note"].str.contains("only 2 local authorities are covered and 4 are needed").all()
     assert scores[scores["split"] == "spatial_blocks"]["r2"].notna().all()
     page = (london.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
