@@ -5,6 +5,8 @@ beside many surfaces that have nothing to do with the images and are as smooth a
 Gaussian process fitted to it, or made from it by Moran spectral randomisation.
 """
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -56,17 +58,31 @@ def surrogate_surfaces(
     ScienceError
         If there are fewer than 20 LSOAs, the measure does not vary, or a place is missing.
     """
+    parts = surrogate_parts(values, easting_m, northing_m, n_draws=n_draws, seed=seed, field=field)
+    return np.hstack(list(parts))
+
+
+def surrogate_parts(
+    values: npt.ArrayLike,
+    easting_m: npt.ArrayLike,
+    northing_m: npt.ArrayLike,
+    *,
+    n_draws: int,
+    seed: int,
+    field: SpatialField | None = None,
+) -> Iterator[Surfaces]:
+    """Yield the columns of :func:`surrogate_surfaces` 500 at a time: all of a country's would not fit in memory."""
     field = field or fit_field(values, easting_m, northing_m, seed=seed)
     known, places, rows = in_order(values, easting_m, northing_m)
     rng = np.random.default_rng(seed)
     order = rows[rng.permutation(len(rows))]
     standardised = np.sort(_standardised(known)).astype(np.float32)
-    surfaces = np.empty((len(known), n_draws), dtype=np.float32)
-    fields = draw_fields(field, places[order], n_draws=n_draws, rng=rng, n_at_once=_DRAWS_AT_ONCE)
-    for number, drawn in enumerate(column for some in fields for column in some.T):
-        # ranks of the draw, values of the measure
-        surfaces[order[np.argsort(drawn)], number] = standardised
-    return surfaces
+    for drawn in draw_fields(field, places[order], n_draws=n_draws, rng=rng, n_at_once=_DRAWS_AT_ONCE):
+        surfaces = np.empty_like(drawn)
+        for column in range(drawn.shape[1]):
+            # ranks of the draw, values of the measure
+            surfaces[order[np.argsort(drawn[:, column])], column] = standardised
+        yield surfaces
 
 
 def spectral_surfaces(
@@ -128,7 +144,7 @@ def spectral_surfaces(
 
 
 def surrogate_p_values(
-    vectors: npt.ArrayLike, values: npt.ArrayLike, surfaces: Surfaces
+    vectors: npt.ArrayLike, values: npt.ArrayLike, surfaces: Surfaces | Iterable[Surfaces]
 ) -> npt.NDArray[np.float64]:
     """Return the share of surfaces that go with each column at least as much as the measure does.
 
@@ -142,24 +158,29 @@ def surrogate_p_values(
     values
         The measure, shape (n_lsoas,).
     surfaces
-        Of :func:`surrogate_surfaces` or :func:`spectral_surfaces`, shape (n_lsoas, n_draws).
+        Of :func:`surrogate_surfaces` or :func:`spectral_surfaces`, shape (n_lsoas, n_draws); or parts of
+        them, one after another.
 
     Returns
     -------
     p_values
         Shape (n_columns,); NaN for a column that never varies.
     """
-    columns = np.asarray(vectors)
-    still = np.ptp(columns, axis=0) == 0
-    unit = _unit_columns(columns, still)
+    parts = _parts(surfaces) if isinstance(surfaces, np.ndarray) else surfaces
+    columns = _unit_columns(np.asarray(vectors))
     measure = _standardised(np.asarray(values, dtype=np.float64)).astype(np.float32)
     # single precision must not part a surface that equals the measure from it
-    reached = np.abs(unit.T @ measure) * (1 - 1e-5)
-    n_as_large = np.zeros(columns.shape[1])
-    for start in range(0, surfaces.shape[1], _DRAWS_AT_ONCE):
-        drawn = np.abs(unit.T @ surfaces[:, start : start + _DRAWS_AT_ONCE])
-        n_as_large += (drawn >= reached[:, None]).sum(axis=1)
-    return np.where(still, np.nan, (1 + n_as_large) / (surfaces.shape[1] + 1))
+    reached = np.abs(columns.T @ measure) * (1 - 1e-5)
+    n_as_large, n_draws = np.zeros(len(reached)), 0
+    for part in parts:
+        n_as_large += (np.abs(columns.T @ part) >= reached[:, None]).sum(axis=1)
+        n_draws += part.shape[1]
+    return np.where(np.isnan(reached), np.nan, (1 + n_as_large) / (n_draws + 1))
+
+
+def correlate_surfaces(vectors: npt.ArrayLike, surfaces: Surfaces) -> Surfaces:
+    """Pearson's r of each column of `vectors` with each standardised surface, (n_columns, n_draws)."""
+    return np.asarray(_unit_columns(np.asarray(vectors)).T @ surfaces / np.sqrt(np.float32(len(surfaces))))
 
 
 def morans_i(
@@ -196,10 +217,18 @@ def _standardised(values: Array) -> Array:
     return np.asarray((values - values.mean()) / values.std())
 
 
-def _unit_columns(columns: npt.NDArray[np.generic], still: npt.NDArray[np.bool_]) -> Surfaces:
-    """Centre columns and divide them by their length, in single precision."""
+def _parts(surfaces: Surfaces) -> Iterator[Surfaces]:
+    for start in range(0, surfaces.shape[1], _DRAWS_AT_ONCE):
+        yield surfaces[:, start : start + _DRAWS_AT_ONCE]
+
+
+def _unit_columns(columns: npt.NDArray[np.floating]) -> Surfaces:
+    """Centre columns and divide them by their length, in single precision; NaN where one never varies."""
     centred = (columns - columns.mean(axis=0, dtype=np.float64)).astype(np.float32)
-    return np.asarray(centred / np.where(still, 1, np.linalg.norm(centred, axis=0)), dtype=np.float32)
+    lengths = np.linalg.norm(centred, axis=0)
+    # a constant column is not quite zero after centring
+    lengths[np.ptp(columns, axis=0) == 0] = np.nan
+    return np.asarray(centred / lengths, dtype=np.float32)
 
 
 def _nearest(places: Array, n_neighbours: int) -> npt.NDArray[np.intp]:
