@@ -44,6 +44,9 @@ PANORAMA_STATUSES = (
 IMAGE_STATUSES = ("ok", "invalid_image", "failed")
 # the answer of a rater who cannot tell, beside the categories
 UNSURE = "unsure"
+# directions among embeddings, shown beside features: of a model, and of a concept by its name
+RIDGE_DIRECTION = "ridge_direction"
+CONCEPT_HEAD = "concept: "
 
 
 @dataclass(frozen=True)
@@ -914,8 +917,8 @@ TABLES: dict[str, Table] = {
                 _text("model_id", "the model that leans on the feature; of a text there is none", nullable=True),
                 _text(
                     "feature",
-                    "an embedding dimension, a category share, or a direction: ridge_direction, or concept: and its "
-                    "name",
+                    "an embedding dimension, a category share, or a direction: ridge_direction, or concept: "
+                    "and its name",
                 ),
                 _FEATURE_POSITION,
                 _text("end", "high or low"),

@@ -146,6 +146,14 @@ def require_one_encoder(directions: pd.DataFrame, embedded: pd.DataFrame, what: 
         )
 
 
+def largest_likeness(directions: pd.DataFrame) -> float:
+    """Largest cosine of two phrases of ``concept_directions``; 1 if two are the same to the model."""
+    told = np.stack(directions.loc[directions["kind"] == PROMPT, "embedding"].tolist())
+    cosines = told @ told.T
+    np.fill_diagonal(cosines, -1)
+    return float(cosines.max())
+
+
 def places_along(embeddings: npt.NDArray[np.floating], directions: pd.DataFrame) -> Array:
     """Place of each embedding along each direction: their inner product.
 
@@ -269,6 +277,12 @@ def _one_measure(
     )
 
 
+def beyond_random_words(correlations: pd.DataFrame, measure: str) -> float:
+    """Share of texts and pairs that go more with a measure than 95% of random words; 0.05 by chance alone."""
+    told = correlations[(correlations["measure"] == measure) & (correlations["kind"] != RANDOM)]
+    return float((told["random_word_p_value"] <= 0.05).mean())
+
+
 def _beside_random(r: Array, is_random: npt.NDArray[np.bool_], is_pair: npt.NDArray[np.bool_]) -> Array:
     """Share of random directions of the same make with at least this |r|; NaN for the random ones."""
     shares = np.full(len(r), np.nan)
@@ -284,7 +298,9 @@ def _where(places: pd.DataFrame, codes: pd.Index) -> Array:
     found = places.set_index("lsoa_code")[["easting_m", "northing_m"]].reindex(codes)
     missing = found.index[found.isna().any(axis=1)]
     if len(missing):
-        raise ScienceError(f"LSOA {missing[0]} and {len(missing) - 1} more have no place; materialise lsoa_boundaries")
+        raise ScienceError(
+            f"LSOA {missing[0]} and {len(missing) - 1} more have no place; materialise lsoa_boundaries"
+        )
     return found.to_numpy(dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Concept sets can be told apart, hold no phrase twice, and a study adds its own or is told in a sentence why not."""
+"""Concept sets hold no phrase twice, and a study adds its own or is told in a sentence why it may not."""
 
 import pytest
 
