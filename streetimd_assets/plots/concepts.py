@@ -167,12 +167,12 @@ def _findings(rows: pd.DataFrame, told: pd.DataFrame, measure: str) -> list[str]
     beyond = int((told["random_word_p_value"] <= _SURE).sum())
     n_random = len(random_words(rows, is_pair=False))
     return [
-        f"Of {style.plural(len(told), 'text')}, “{style.escape(most['concept'])}” goes most with deprivation: r = "
+        f"Of {style.plural(len(told), 'text or pair', 'texts and pairs')}, “{style.escape(most['concept'])}” goes most with deprivation: r = "
         f"{_interval(most)} with {style.measure_label(measure)}; “{style.escape(least['concept'])}” goes most "
         f"against it: r = {_interval(least)}.",
         f"{style.count(sure)} have a q below 0.05 beside random surfaces that are as smooth as deprivation.",
-        f"{style.count(beyond)} go with it more, either way, than 95% of random words that have nothing to do with "
-        f"streets ({style.plural(n_random, 'word')}, and as many pairs): by chance alone about "
+        f"{style.count(beyond)} go with it more, either way, than 95% of random words, which have nothing to do with "
+        f"it ({style.plural(n_random, 'word')}, and as many pairs): by chance alone about "
         f"{style.count(_SURE * len(told))} would."
         if n_random
         else "",

@@ -3,8 +3,8 @@
 A model of images and texts puts both into one space. The place of an LSOA along a text's direction is
 its mean embedding times the direction: the higher, the more the model finds in its images of what the
 text says. That is what the model associates with the words; it says nothing of the people who live there.
-Images and texts lie apart in that space, and any word at all points somewhere, so each text is held
-beside random words that have nothing to do with streets.
+Any word at all points somewhere, so each text is held beside random words that have nothing to do with
+streets.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -80,8 +80,11 @@ def concept_directions(
 ) -> pd.DataFrame:
     """Turn concepts into directions of unit length.
 
-    A text's direction is the mean of its embeddings in all templates; a pair's is that of its high end
-    less that of its low end, in which what all texts have in common falls out.
+    Whatever they say, texts have much in common in such a space, and images lie far from all of them; what
+    any text at all would show must not pass for what this one says. So a direction is always a
+    difference: that of a pair between its two ends, that of a phrase from the mean of all phrases, and
+    that of a random word from the mean of all random words. A text's own embedding is the mean of its
+    embeddings in all templates, brought to unit length.
 
     Parameters
     ----------
@@ -103,31 +106,48 @@ def concept_directions(
     ------
     ScienceError
         If the two ends of a pair are the same to the model.
+
+    References
+    ----------
+    Liang, W. et al. (2022), Mind the gap: understanding the modality gap in multi-modal contrastive
+    representation learning. https://arxiv.org/abs/2203.02053
     """
+    told = list(concepts)
+    high = [_embedding(concept.toward, vectors, templates) for concept in told]
+    means = {
+        kind: np.mean(
+            [text for text, one in zip(high, told, strict=True) if (one.kind, one.away) == (kind, ())], axis=0
+        )
+        for kind in {concept.kind for concept in told if not concept.away}
+    }
     rows = [
         {
             "concept": concept.name,
             "kind": concept.kind,
             "toward": "\n".join(concept.toward),
             "away": "\n".join(concept.away) or None,
-            "embedding": _direction(concept, vectors, templates),
+            "embedding": _difference(
+                concept,
+                text,
+                _embedding(concept.away, vectors, templates) if concept.away else means[concept.kind],
+            ),
             "encoder": encoder,
         }
-        for concept in concepts
+        for concept, text in zip(told, high, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(TABLES["concept_directions"].column_names))
 
 
-def _direction(concept: Concept, vectors: Mapping[str, Vectors], templates: Sequence[str]) -> Vectors:
-    high = average_prompts(np.stack([vectors[text] for text in _put_into(templates, concept.toward)]))
-    if not concept.away:
-        return high
-    low = average_prompts(np.stack([vectors[text] for text in _put_into(templates, concept.away)]))
+def _embedding(phrases: Sequence[str], vectors: Mapping[str, Vectors], templates: Sequence[str]) -> Vectors:
+    return average_prompts(np.stack([vectors[text] for text in _put_into(templates, phrases)]))
+
+
+def _difference(concept: Concept, high: Vectors, low: Vectors) -> Vectors:
     length = np.linalg.norm(high - low)
     if length < _LEAST_DIFFERENCE:
         raise ScienceError(
-            f"the two ends of '{concept.name}' are the same to the model, so it has no direction; choose phrases "
-            "that differ more"
+            f"to the model '{concept.name}' is the same as what it is set against, so it has no direction; choose "
+            "phrases that differ more"
         )
     return np.asarray((high - low) / length, dtype=np.float32)
 
@@ -158,7 +178,7 @@ def places_along(embeddings: npt.NDArray[np.floating], directions: pd.DataFrame)
     """Place of each embedding along each direction: their inner product.
 
     A mean embedding is shorter than 1 by as much as its images differ, and is not brought to unit length
-    again: the place is then the mean over images of their cosine with the text.
+    again: the place is then the mean over images of their cosine with the direction.
 
     Parameters
     ----------
