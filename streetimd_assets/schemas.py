@@ -158,7 +158,8 @@ _MODEL_ID = _text("model_id", "names a model: target, features, estimator and, w
 _CONCEPT = _text("concept", "name of the text or pair")
 _CONCEPT_KIND = _text(
     "kind",
-    "pair (texts less their opposites), prompt (a text less the mean of all), or random: a word, or two, of the null",
+    "pair (texts less their opposites), prompt (a text less the mean of all), or random (a word, or two, of the "
+    "null)",
 )
 _TOWARD = _text("toward", "texts at the high end, one per line")
 _AWAY = _text("away", "of a pair, texts at the low end, one per line", nullable=True)

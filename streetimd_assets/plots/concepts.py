@@ -153,8 +153,8 @@ def _introduction(rows: pd.DataFrame, measure: str) -> str:
     told = _ranked(rows[rows["kind"] != _RANDOM], measure)
     explained = pages.paragraph(
         "The model puts images and texts into one space, so a text is a direction there, and the place of an LSOA "
-        "along it is the mean over its images of their likeness to the text. A pair of opposites is one text less "
-        "the other.",
+        "along it is the mean over its images of their likeness to the text. What any text at all would show falls "
+        "out: a single text is taken less the mean of all of them, and of a pair one end less the other.",
         "These are the model’s associations of words with pictures, learnt from the captions of others: they tell "
         "what it sees in streets and what it takes words to mean, and nothing of the people who live there.",
     )
@@ -167,12 +167,12 @@ def _findings(rows: pd.DataFrame, told: pd.DataFrame, measure: str) -> list[str]
     beyond = int((told["random_word_p_value"] <= _SURE).sum())
     n_random = len(random_words(rows, is_pair=False))
     return [
-        f"Of {style.plural(len(told), 'text or pair', 'texts and pairs')}, “{style.escape(most['concept'])}” goes most with deprivation: r = "
-        f"{_interval(most)} with {style.measure_label(measure)}; “{style.escape(least['concept'])}” goes most "
-        f"against it: r = {_interval(least)}.",
+        f"Of {style.plural(len(told), 'text or pair', 'texts and pairs')}, “{style.escape(most['concept'])}” goes "
+        f"most with deprivation: r = {_interval(most)} with {style.measure_label(measure)}; "
+        f"“{style.escape(least['concept'])}” goes most against it: r = {_interval(least)}.",
         f"{style.count(sure)} have a q below 0.05 beside random surfaces that are as smooth as deprivation.",
-        f"{style.count(beyond)} go with it more, either way, than 95% of random words, which have nothing to do with "
-        f"it ({style.plural(n_random, 'word')}, and as many pairs): by chance alone about "
+        f"{style.count(beyond)} go with it more, either way, than 95% of random words, which have nothing to do "
+        f"with it ({style.plural(n_random, 'word')}, and as many pairs): by chance alone about "
         f"{style.count(_SURE * len(told))} would."
         if n_random
         else "",

@@ -13,6 +13,11 @@ from streetimd_assets.plots.picture_sheets import Pictures, ReadImage
 from streetimd_assets.schemas import CONCEPT_HEAD, RIDGE_DIRECTION
 
 _ENDS = {"high": "Where it is highest", "low": "Where it is lowest"}
+_ABOUT_WORDS = (
+    "Words are the phrases of the study that lie there, with their distance from the mean of all phrases in "
+    "standard deviations: texts and images lie apart in the model’s space, so only differences among texts tell "
+    "something. What none of the phrases says cannot be named."
+)
 
 CSS = (
     picture_sheets.CSS
@@ -64,7 +69,7 @@ def example_page(
     page = pages.Page(
         heading, "Examples of the features that matter most", css=CSS, scripts=[picture_sheets.SCRIPT]
     )
-    page.introduction += [caution(examples), picture_sheets.KEYS]
+    page.introduction += [caution(examples, words), picture_sheets.KEYS]
     pictures = Pictures(read_image, len(examples))
     if examples.empty:
         page.add_section("examples", "Examples", pages.paragraph("No feature has examples yet.", quiet=True))
@@ -74,7 +79,7 @@ def example_page(
     return page.render()
 
 
-def caution(examples: pd.DataFrame) -> str:
+def caution(examples: pd.DataFrame, words: pd.DataFrame | None = None) -> str:
     """Return whose features and directions these are, and what can and what cannot be read from examples."""
     is_direction = examples["feature"].map(lambda name: style.is_direction(str(name))).astype(bool)
     ids = examples.loc[~is_direction, "model_id"].dropna().unique()[:1]
@@ -88,6 +93,7 @@ def caution(examples: pd.DataFrame) -> str:
         "and the lowest value of it: of a dimension the image’s own number, of a category share the probability "
         "of that category. At most one image of a panorama and two of an LSOA are shown.",
         beside if is_direction.any() else "",
+        "" if words is None or words.empty else _ABOUT_WORDS,
         "They are the extremes, not the usual case, and a dimension has no name: what people see in a row of "
         "pictures is a guess about the model, to be tested, not a finding.",
     )

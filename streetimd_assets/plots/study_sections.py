@@ -117,7 +117,7 @@ def _examples(
     is_direction = rows["feature"].map(lambda name: style.is_direction(str(name))).astype(bool)
     is_shown = (is_direction | (rows["feature_position"] <= _MOST_FEATURES)) & (rows["position"] <= _MOST_EXAMPLES)
     pictures = Pictures(read_image, int(is_shown.sum()))
-    blocks = [examples.caution(rows), picture_sheets.KEYS]
+    blocks = [examples.caution(rows, rows_of(tables, "example_words")), picture_sheets.KEYS]
     if example_page and not is_shown.all():
         blocks.append(
             pages.paragraph(f"There are more in {links.page_link(example_page, 'the page of examples')}.")

@@ -20,6 +20,7 @@ from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import (
     classification,
     comparison,
+    concepts,
     correlation,
     features,
     fitted,
@@ -141,6 +142,13 @@ def ranks_the_other_way(rows):
     return rows.assign(spearman_r=rows["spearman_r"].where(~wrong, -rows["spearman_r"]))
 
 
+def two_alike(rows):
+    """The second phrase is given the direction of the first."""
+    prompts = rows.index[rows["kind"] == "prompt"]
+    embeddings = rows["embedding"].to_dict()
+    return rows.assign(embedding=pd.Series(embeddings | {prompts[1]: embeddings[prompts[0]]}))
+
+
 def components_reversed(made):
     table, scores = made
     return table.assign(explained_variance_share=table["explained_variance_share"].to_numpy()[::-1]), scores
@@ -175,6 +183,8 @@ MADE_BY = {
     "planted_scenes": (PaintedStreets, "planted_scenes"),
     "imd_correlations": (correlation, "dimension_correlations"),
     "noise_correlations": (correlation, "noise_correlations"),
+    "concept_directions": (concepts, "concept_directions"),
+    "concept_correlations": (concepts, "concept_correlations"),
     "embedding_components": (correlation, "principal_components"),
     "local_authority_scores": (local_scores, "score_local_authority"),
 }
@@ -185,7 +195,10 @@ MADE_BESIDE = {
     "every_image_is_embedded": (embedding_defs, "_chunks"),
     "scale_is_the_models_own": (embedding_defs.LazyEncoder, "loaded"),
 }
-OF_THE_STUDY = {"imd_correlations", "noise_correlations", "embedding_components", "feature_importances"}
+OF_THE_STUDY = {
+    *("imd_correlations", "noise_correlations", "embedding_components", "concept_correlations"),
+    "feature_importances",
+}
 SPOILT = [
     ("lsoa_boundaries", "no_lsoa_is_missing", without_first_of_each),
     ("lsoa_boundaries", "outlines_do_not_overlap", larger_outlines),
@@ -225,6 +238,14 @@ SPOILT = [
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),
     ("embedding_components", "components_are_in_order", components_reversed),
+    (
+        "concept_directions",
+        "directions_have_unit_length",
+        put(embedding=lambda rows: rows["embedding"].map(lambda direction: 3 * direction)),
+    ),
+    ("concept_directions", "texts_differ_to_the_model", two_alike),
+    ("concept_correlations", "words_mirror_ranks_and_scores", ranks_the_other_way),
+    ("concept_correlations", "texts_say_more_than_random_words", put(random_word_p_value=0.5)),
     (
         "local_authority_scores",
         "predictions_are_not_one_sided",

@@ -87,6 +87,8 @@ def test_the_words_at_each_end_stand_above_its_pictures(examples):
     assert "Where it is lowest In words: a village green (−1.9), hanging baskets (−1.2). value" in words
     # a share has none
     assert words.count("In words:") == 2
+    assert "texts and images lie apart in the model’s space" in words
+    assert "Words are the phrases" not in page_of(examples).words
 
 
 def as_direction(examples, feature):
