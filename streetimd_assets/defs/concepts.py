@@ -4,14 +4,13 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from streetimd_assets.defs.comparison import coordinates
 from streetimd_assets.defs.correlation import LIGHT, WAIST
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.resources import LazyEncoder
-from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
+from streetimd_assets.defs.study_wide import Coverage, coordinates, everywhere, read_waist
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.schemas import MEASURES
-from streetimd_assets.science import classification, concepts, directions, soundness
+from streetimd_assets.science import classification, concepts, directions, soundness, texts
 
 DIRECTIONS_HAVE_UNIT_LENGTH = Check(
     "directions_have_unit_length",
@@ -55,16 +54,16 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         Made once for the study, so that everything later needs no encoder. Random words, which have
         nothing to do with streets, are among them: they show what any word at all would say.
         """
-        model, told = encoder.loaded, concepts.concepts_of(study.concepts)
-        texts = concepts.sentences(told, templates)
-        vectors = dict(zip(texts, model.embed_texts(texts), strict=True))
-        table = concepts.concept_directions(told, vectors, templates=templates, encoder=model.identity)
+        model, told = encoder.loaded, texts.concepts_of(study.concepts)
+        said = texts.sentences(told, templates)
+        vectors = dict(zip(said, model.embed_texts(said), strict=True))
+        table = texts.concept_directions(told, vectors, templates=templates, encoder=model.identity)
         matrix = np.stack(table["embedding"].tolist())
         deviation = classification.largest_norm_deviation(matrix)
-        alike = concepts.largest_likeness(table)
+        alike = texts.largest_likeness(table)
         return Made(
             table,
-            {"n_texts": len(texts), "n_random": int((table["kind"] == concepts.RANDOM).sum())},
+            {"n_texts": len(said), "n_random": int((table["kind"] == texts.RANDOM).sum())},
             [
                 DIRECTIONS_HAVE_UNIT_LENGTH.result(deviation < 1e-3, largest_deviation=deviation),
                 TEXTS_DIFFER_TO_THE_MODEL.result(alike < _ALMOST_THE_SAME, largest_cosine=alike),
@@ -82,7 +81,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         checks=[WORDS_MIRROR_RANKS_AND_SCORES, TEXTS_SAY_MORE_THAN_RANDOM_WORDS],
     )  # fmt: skip
     def concept_correlations(
-        context: dg.AssetExecutionContext, config: Coverage, concept_directions: pd.DataFrame
+        context: dg.AssetExecutionContext,
+        config: Coverage,
+        concept_directions: pd.DataFrame,
+        spatial_fields: pd.DataFrame,
     ) -> Made:
         """How the places of LSOAs along each text go with the index and its domains.
 
@@ -90,17 +92,17 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         pictures and phrases, not of people. Read each beside the random words, which are rows too.
         """
         waist = read_waist(house, config.local_authorities, LIGHT)
-        concepts.require_one_encoder(concept_directions, waist.features, "lsoa_features")
-        measures = waist.deprivation.set_index("lsoa_code")[list(dict.fromkeys([*MEASURES, target]))]
+        texts.require_one_encoder(concept_directions, waist.features, "lsoa_features")
         table = concepts.concept_correlations(
             waist.embeddings,
-            measures,
-            coordinates(house, waist),
+            waist.measures(tuple(dict.fromkeys([*MEASURES, target]))),
+            coordinates(house, waist).set_index("lsoa_code"),
             concept_directions,
             n_surrogates=effort.n_surrogates,
             n_bootstrap=effort.n_bootstrap,
             n_blocks=6 * how.n_folds,
             block_side_m=how.block_side_m,
+            fields=spatial_fields,
             seed=how.seed,
             progress=context.log.info,
         )

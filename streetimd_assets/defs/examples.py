@@ -16,7 +16,7 @@ from streetimd_assets.defs.table_asset import Made, refusals_in_one_sentence, st
 from streetimd_assets.errors import TableMissingError
 from streetimd_assets.plots import examples as example_plots
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.science import concepts, directions, examples, fitted
+from streetimd_assets.science import directions, examples, fitted, texts
 from streetimd_assets.science.model_tables import Model
 
 _ABOUT = ("image_id", "lsoa_code", "heading_deg", "category", "is_rejected")
@@ -144,7 +144,7 @@ def _shown(
     importances: pd.DataFrame,
     models: pd.DataFrame,
     correlations: pd.DataFrame,
-    texts: pd.DataFrame,
+    text_directions: pd.DataFrame,
 ) -> _Shown:
     """Choose what is shown: the leading features, the model's direction, and of texts no more than of features."""
     leading = examples.leading_features(importances, n_features=n_features)
@@ -152,15 +152,17 @@ def _shown(
     model = fitted.load_model(rows[0]) if rows else None
     n_concepts = min(directions.MOST_CONCEPTS, n_features)
     names = directions.strongest_concepts(correlations, measure=ridge.target, n_concepts=n_concepts)
-    found = directions.shown_directions(model, names, texts)
+    found = directions.shown_directions(model, names, text_directions)
     return _Shown(directions.with_directions(leading, found, ridge_id=ridge.model_id), found)
 
 
-def _extremes(house: House, slug: str, shown: _Shown, texts: pd.DataFrame, n_examples: int) -> pd.DataFrame:
+def _extremes(
+    house: House, slug: str, shown: _Shown, text_directions: pd.DataFrame, n_examples: int
+) -> pd.DataFrame:
     """Search one local authority; its embeddings alone are in memory meanwhile."""
     store, shares = house.store, [f"{name}_probability" for name in house.study.categories.names]
     rows, embeddings = store.read_embeddings(slug)
-    concepts.require_one_encoder(texts, rows, "image_embeddings")
+    texts.require_one_encoder(text_directions, rows, "image_embeddings")
     about = store.read("category_probabilities", slug, [*_ABOUT, *shares])
     images = rows[["image_id"]].reset_index().merge(about, on="image_id", validate="one_to_one")
     images = images.merge(store.read("street_images", slug, _FILES), on="image_id", validate="one_to_one")

@@ -15,9 +15,9 @@ import pandas as pd
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import CONCEPT_HEAD, RIDGE_DIRECTION, TABLES
-from streetimd_assets.science.concepts import PROMPT, RANDOM
 from streetimd_assets.science.examples import ENDS
 from streetimd_assets.science.fitted import FittedModel
+from streetimd_assets.science.texts import PROMPT, RANDOM
 
 Vectors = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]

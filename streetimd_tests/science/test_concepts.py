@@ -6,47 +6,14 @@ import pytest
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.science.concepts import (
-    PROMPT,
-    RANDOM,
-    beyond_random_words,
-    concept_correlations,
-    concept_directions,
-    concepts_of,
-    largest_likeness,
-    places_along,
-    require_one_encoder,
-    sentences,
-)
+from streetimd_assets.science.concepts import beyond_random_words, concept_correlations
+from streetimd_assets.science.correlation import spatial_fields
 from streetimd_assets.science.scoring import Resamples, interval_of
-from streetimd_assets.study.concepts import ConceptSet
+from streetimd_assets.science.texts import PROMPT, RANDOM
+from streetimd_tests.made_up_texts import N_DIMENSIONS, directions, unit
 
-N_LSOAS, N_DIMENSIONS = 150, 24
-WORDS = ConceptSet.model_validate(
-    {
-        "pair": [{"name": "run down", "toward": ["broken", "worn"], "away": ["whole"]}],
-        "prompts": ["a wall", "a tree", "a lamp"],
-        "random_words": [f"a thing {number}" for number in range(30)],
-    }
-)
-TEMPLATES = ("{}", "a photo of {}.")
+N_LSOAS = 150
 QUICK = {"n_surrogates": 199, "n_bootstrap": 200, "n_blocks": 20, "seed": 1}
-
-
-def unit(rows):
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-def random_vectors(seed=0):
-    """An embedding of each sentence, which all have a large part in common, as texts do."""
-    rng = np.random.default_rng(seed)
-    texts = sentences(concepts_of(WORDS), TEMPLATES)
-    made = unit(unit(rng.normal(size=(len(texts), N_DIMENSIONS))) + 2 * np.eye(N_DIMENSIONS)[0])
-    return dict(zip(texts, made.astype(np.float32), strict=True))
-
-
-def directions(seed=0):
-    return concept_directions(concepts_of(WORDS), random_vectors(seed), templates=TEMPLATES, encoder="clip")
 
 
 def world(rng, told, planted=None, strength=1.0):
@@ -60,66 +27,9 @@ def world(rng, told, planted=None, strength=1.0):
     score = signal + rng.normal(size=N_LSOAS)
     measures = pd.DataFrame({"imd_score": score, "imd_rank": (-score).argsort().argsort() + 1.0}, index=codes)
     places = pd.DataFrame(
-        {"lsoa_code": codes, "easting_m": rng.uniform(0, 9e3, N_LSOAS), "northing_m": rng.uniform(0, 9e3, N_LSOAS)}
+        {"easting_m": rng.uniform(0, 9e3, N_LSOAS), "northing_m": rng.uniform(0, 9e3, N_LSOAS)}, index=codes
     )
     return embeddings.astype(np.float32), measures, places
-
-
-def test_a_pair_is_its_high_end_less_its_low_end_and_a_text_is_less_the_mean_of_all():
-    vectors = random_vectors()
-
-    def text(*phrases):
-        return unit(
-            np.mean(
-                [vectors[t.replace("{}", phrase)].astype(float) for phrase in phrases for t in TEMPLATES], axis=0
-            )
-        )
-
-    told = directions().set_index("concept")
-    expected = unit(text("broken", "worn") - text("whole"))
-    assert np.allclose(told.loc["run down", "embedding"], expected, atol=1e-6)
-    mean = (text("a wall") + text("a tree") + text("a lamp")) / 3
-    assert np.allclose(told.loc["a tree", "embedding"], unit(text("a tree") - mean), atol=1e-6)
-    assert told.loc["run down", ["toward", "away"]].tolist() == ["broken\nworn", "whole"]
-    assert told["away"].isna().sum() == 33
-    assert list(directions().columns) == list(TABLES["concept_directions"].column_names)
-
-
-def test_what_all_texts_have_in_common_is_in_no_direction():
-    common = np.abs(np.stack(directions()["embedding"])[:, 0])
-    assert np.median(common) < 0.35
-    assert np.median([vector[0] for vector in random_vectors().values()]) > 0.8
-
-
-def test_random_words_are_held_against_each_other_once_and_never_both_ways():
-    doubles = [concept for concept in concepts_of(WORDS) if concept.kind == RANDOM and concept.away]
-    ends = {(concept.toward[0], concept.away[0]) for concept in doubles}
-    assert len(ends) == len(doubles) == len(WORDS.random_words)
-    assert not ends & {(away, toward) for toward, away in ends}
-    assert len({concept.name for concept in concepts_of(WORDS)}) == len(concepts_of(WORDS))
-
-
-def test_each_sentence_is_said_once():
-    told = sentences(concepts_of(WORDS), TEMPLATES)
-    assert len(told) == len(set(told)) == len(TEMPLATES) * (3 + 3 + 30)
-    assert "a photo of a thing 7." in told
-
-
-def test_a_pair_whose_ends_are_the_same_to_the_model_is_refused():
-    vectors = random_vectors() | dict.fromkeys(["broken", "worn", "whole"], random_vectors()["a wall"])
-    vectors |= {f"a photo of {word}.": vectors["broken"] for word in ("broken", "worn", "whole")}
-    with pytest.raises(ScienceError, match="to the model 'run down' is the same as what it is set against"):
-        concept_directions(concepts_of(WORDS), vectors, templates=TEMPLATES, encoder="clip")
-
-
-def test_texts_that_say_the_same_to_the_model_are_alike():
-    told = directions()
-    wall = told.set_index("concept").loc["a wall", "embedding"]
-    renamed = {"a tree": wall}
-    vectors = [renamed.get(name, vector) for name, vector in zip(told["concept"], told["embedding"], strict=True)]
-    same = told.assign(embedding=vectors)
-    assert largest_likeness(told) < 0.9
-    assert largest_likeness(same) == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("planted", ["run down", "a tree"])
@@ -174,6 +84,14 @@ def test_smooth_embeddings_that_have_nothing_to_do_with_deprivation_are_not_foun
     assert not (table["spatial_q_value"] < 0.05).any()
 
 
+def test_a_field_fitted_before_gives_what_fitting_it_here_gives():
+    told = directions()
+    embeddings, measures, places = world(np.random.default_rng(4), told)
+    fields = spatial_fields(measures[["imd_score"]], places, seed=QUICK["seed"])
+    given = concept_correlations(embeddings, measures, places, told, fields=fields, **QUICK)
+    pd.testing.assert_frame_equal(given, concept_correlations(embeddings, measures, places, told, **QUICK))
+
+
 def test_shuffled_rows_give_the_same_table():
     told = directions()
     embeddings, measures, places = world(np.random.default_rng(4), told, "a tree")
@@ -200,23 +118,12 @@ def test_an_lsoa_without_images_or_measure_is_left_out():
 def test_what_cannot_be_answered_is_refused_in_a_sentence():
     told = directions()
     embeddings, measures, places = world(np.random.default_rng(4), told)
-    with pytest.raises(ScienceError, match=r"LSOA Z0000 and 0 more have no place; materialise lsoa_boundaries"):
+    with pytest.raises(ScienceError, match="LSOA Z0000 has no place; materialise lsoa_boundaries"):
         concept_correlations(embeddings, measures, places.iloc[1:], told, **QUICK)
     with pytest.raises(ScienceError, match="12 LSOAs have embeddings and a measure of deprivation"):
         concept_correlations(embeddings[:12], measures.iloc[:12], places, told, **QUICK)
     with pytest.raises(ScienceError, match="imd_score is 1 in all 150 LSOAs"):
         concept_correlations(embeddings, measures.assign(imd_score=1.0), places, told, **QUICK)
-    with pytest.raises(ScienceError, match="embedded by clip and images by other; materialise concept_directions"):
-        require_one_encoder(told, pd.DataFrame({"encoder": ["other"]}), "images")
-    require_one_encoder(told, pd.DataFrame({"encoder": ["clip"]}), "images")
-    require_one_encoder(told, pd.DataFrame({"encoder": []}), "images")
-
-
-def test_a_place_is_the_mean_over_images_of_their_likeness():
-    rng = np.random.default_rng(2)
-    images, told = unit(rng.normal(size=(12, N_DIMENSIONS))), directions()
-    of_images = images @ np.stack(told["embedding"]).T
-    assert np.allclose(places_along(images.mean(axis=0, keepdims=True), told), of_images.mean(axis=0), atol=1e-6)
 
 
 def resamples_of(n_blocks, size, n_draws, seed=0):
