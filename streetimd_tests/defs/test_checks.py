@@ -28,6 +28,7 @@ from streetimd_assets.science import (
     local_scores,
     panoramas,
     sampling,
+    texts,
 )
 from streetimd_assets.synthetic import deprivation, geography
 from streetimd_assets.synthetic.painting import PaintedStreets
@@ -183,7 +184,7 @@ MADE_BY = {
     "planted_scenes": (PaintedStreets, "planted_scenes"),
     "imd_correlations": (correlation, "dimension_correlations"),
     "noise_correlations": (correlation, "noise_correlations"),
-    "concept_directions": (concepts, "concept_directions"),
+    "concept_directions": (texts, "concept_directions"),
     "concept_correlations": (concepts, "concept_correlations"),
     "embedding_components": (correlation, "principal_components"),
     "local_authority_scores": (local_scores, "score_local_authority"),

@@ -32,7 +32,7 @@ DECIDED_BY = {
     "a text of one's own": {"concept_directions"},
     "concept_set": {"concept_directions"},
     "deprivation.target": {
-        *(*MODELS, "noise_correlations", "embedding_components", "concept_correlations"),
+        *(*MODELS, "spatial_fields", "noise_correlations", "embedding_components", "concept_correlations"),
         *("example_images", "example_words", "example_sheet"),
     },
     "modelling.n_trees": MODELS,
@@ -40,8 +40,10 @@ DECIDED_BY = {
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components"},
-    "modelling.seed": {*MODELS, "noise_correlations", "concept_correlations"},
-    "modelling.effort": {"concept_correlations"},
+    "modelling.seed": {
+        *(*MODELS, "spatial_fields", "imd_correlations", "noise_correlations", "concept_correlations"),
+    },
+    "modelling.effort": {"imd_correlations", "concept_correlations"},
     "modelling.block_side_m": {"concept_correlations"},
     "modelling.n_folds": {*MODELS, "concept_correlations"},
     "modelling.statistic": {*MODELS, "example_images", "example_words"},
