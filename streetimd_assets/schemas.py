@@ -49,6 +49,9 @@ IMAGE_STATUSES = ("ok", "invalid_image", "failed")
 HARDEST_FIRST = ("leave_one_la_out", "spatial_blocks", "random_folds")
 # the answer of a rater who cannot tell, beside the categories
 UNSURE = "unsure"
+# directions among embeddings, shown beside features: of a model, and of a concept by its name
+RIDGE_DIRECTION = "ridge_direction"
+CONCEPT_HEAD = "concept: "
 
 
 @dataclass(frozen=True)
@@ -158,9 +161,16 @@ _FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or baseline"
 _STATISTIC = _text("statistic", "how images are pooled: mean, median or max", nullable=True)
 _MODEL_ID = _text("model_id", "names a model: target, features, estimator and, where it was held out, split")
 _CONCEPT = _text("concept", "name of the text or pair")
-_CONCEPT_KIND = _text("kind", "pair (one text less another), prompt, word, or random: a word of the null")
-_TOWARD = _text("toward", "the text at the high end")
-_AWAY = _text("away", "of a pair, the text at the low end", nullable=True)
+_CONCEPT_KIND = _text(
+    "kind",
+    "pair (texts less their opposites), prompt (a text less the mean of all), or random (a word, or two, of the "
+    "null)",
+)
+_TOWARD = _text("toward", "texts at the high end, one per line")
+_AWAY = _text("away", "of a pair, texts at the low end, one per line", nullable=True)
+_FEATURE_POSITION = _count(
+    "feature_position", "rank of the feature by importance, 1 is the highest; directions follow the features"
+)
 _SPLIT = _text("split", "repeated_80_20, random_folds, spatial_blocks or leave_one_la_out")
 _ESTIMATOR = _text(
     "estimator",
@@ -679,7 +689,11 @@ TABLES: dict[str, Table] = {
                     nullable=True,
                 ),
                 _number("spatial_q_value", "of spatial_p_value: Benjamini-Hochberg over texts", nullable=True),
-                _number("random_word_p_value", "share of random words with at least this |r|", nullable=True),
+                _number(
+                    "random_word_p_value",
+                    "share of random words, of a pair of random pairs, with at least this |r|; NULL for those",
+                    nullable=True,
+                ),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure", "concept"),
@@ -900,11 +914,13 @@ TABLES: dict[str, Table] = {
             "importance",
             "a text at one end of a feature",
             (
-                _text("feature", "an embedding dimension or a direction"),
-                _count("feature_position", "rank of the feature by importance, 1 is the highest"),
+                _text(
+                    "feature", "an embedding dimension or a direction: ridge_direction, or concept: and its name"
+                ),
+                _FEATURE_POSITION,
                 _text("end", "high or low"),
                 _count("position", "place from that end, from 1"),
-                _text("text", "a prompt or word of the study's bank"),
+                _text("text", "a phrase of the study's bank"),
                 _number("value", "of the feature in the text, from the mean of the bank, in standard deviations"),
             ),
             ("feature", "end", "position"),
@@ -915,9 +931,13 @@ TABLES: dict[str, Table] = {
             "importance",
             "an image at one end of a feature",
             (
-                _MODEL_ID,
-                _text("feature", "an embedding dimension, a category share or a direction"),
-                _count("feature_position", "rank of the feature by importance, 1 is the highest"),
+                _text("model_id", "the model that leans on the feature; of a text there is none", nullable=True),
+                _text(
+                    "feature",
+                    "an embedding dimension, a category share, or a direction: ridge_direction, or concept: "
+                    "and its name",
+                ),
+                _FEATURE_POSITION,
                 _text("end", "high or low"),
                 _count("position", "place from that end, from 1"),
                 _number("value", "of the feature in this image; of a share, the probability"),

@@ -28,6 +28,7 @@ _FETCHED = ("lsoa_boundaries", "road_segments", "deprivation_indices")
 _MANNER: dict[str, Any] = {
     "budget": True,
     "category": True,
+    "concept_pair": True,
     "imagery": {"accept_terms", "retain_images", "requests_per_minute", "max_connections"},
     "encoder": {"batch_size", "chunk_size", "device"},
 }
@@ -86,7 +87,8 @@ def gather(
 def settings(study: Study) -> dict[str, str]:
     """Return every setting that decides a result by its dotted name; places on this machine by file name only.
 
-    A category set of the study's own is left out: its prompts stand in ``category_embeddings``.
+    Categories and pairs of texts of the study's own are left out: their words stand in ``category_embeddings``
+    and ``concept_directions``.
     """
     flat = dict(_flatten(study.model_dump(mode="json", exclude=_MANNER)))
     unused = () if study.has_painted_images else ("imagery.world", "imagery.faults.", "imagery.seed")

@@ -23,11 +23,13 @@ STUDY_WIDE = (
     "noise_correlations",
     "spatial_fields",
     "embedding_components",
+    "concept_correlations",
     "model_scores",
     "model_differences",
     "lsoa_predictions",
     "feature_importances",
     "example_images",
+    "example_words",
     "label_agreement",
     "label_figures",
     "label_confusions",
@@ -71,7 +73,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """The study in one HTML page that opens anywhere, offline: what was found, and how far to trust it.
 
         Coverage and capture dates, categories, quality of the classification, linked maps, correlation
-        beside noise, models with intervals, importance with example images, limits, provenance, credits.
+        beside noise and in words, models with intervals, importance with example images, limits, provenance,
+        credits.
         It links to the pages of local authorities that are there when it is made.
         """
         with refusals_in_one_sentence():

@@ -9,6 +9,7 @@ from streetimd_assets.plots import (
     capture_dates,
     categories,
     classification_quality,
+    concepts,
     correlation_sections,
     label_quality,
     local_sections,
@@ -48,9 +49,10 @@ def study_report_page(
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
         `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
         tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
-        `embedding_components`, `model_scores`, `model_differences`, `lsoa_predictions`, `feature_importances`,
-        `example_images`; besides, ``component_scores`` (lsoa_code, component_1, component_2) and, of a
-        synthetic study, ``recovered_beside_planted`` (finding, planted, recovered, unit).
+        `embedding_components`, `concept_correlations`, `model_scores`, `model_differences`, `lsoa_predictions`,
+        `feature_importances`, `example_images`, `example_words`; besides, ``component_scores``
+        (lsoa_code, component_1, component_2) and, of a synthetic study,
+        ``recovered_beside_planted`` (finding, planted, recovered, unit).
     lsoas
         Columns ``lsoa_code``, ``lsoa_name``, ``lad_code`` and ``geometry`` in EPSG:27700.
     heading
@@ -83,6 +85,7 @@ def study_report_page(
     lsoa_sections.add_maps(page, tables, lsoas, titles)
     correlation_sections.add_correlation(page, tables)
     correlation_sections.add_components(page, tables)
+    concepts.add_concepts(page, tables)
     model_sections.add_models(page, tables, titles, made.facts.get("Effort", ""))
     study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)

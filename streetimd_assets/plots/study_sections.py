@@ -114,16 +114,23 @@ def _examples(
         ]
     page.css += examples.CSS
     page.scripts.append(picture_sheets.SCRIPT)
-    is_shown = (rows["feature_position"] <= _MOST_FEATURES) & (rows["position"] <= _MOST_EXAMPLES)
+    is_direction = rows["feature"].map(lambda name: style.is_direction(str(name))).astype(bool)
+    is_shown = (is_direction | (rows["feature_position"] <= _MOST_FEATURES)) & (rows["position"] <= _MOST_EXAMPLES)
     pictures = Pictures(read_image, int(is_shown.sum()))
-    blocks = [examples.caution(rows), picture_sheets.KEYS]
+    blocks = [examples.caution(rows, rows_of(tables, "example_words")), picture_sheets.KEYS]
     if example_page and not is_shown.all():
         blocks.append(
             pages.paragraph(f"There are more in {links.page_link(example_page, 'the page of examples')}.")
         )
     for _, some in rows[is_shown].groupby("feature_position", sort=True):
         title, block = examples.feature_block(
-            some, pictures, titles, rows_of(tables, "imd_correlations"), model_sections.target_of(tables)
+            some,
+            pictures,
+            titles,
+            rows_of(tables, "imd_correlations"),
+            model_sections.target_of(tables),
+            rows_of(tables, "example_words"),
+            rows_of(tables, "concept_correlations"),
         )
         blocks += [f"<h3>{title}</h3>", block]
     return blocks

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from streetimd_assets.schemas import DOMAINS
+from streetimd_assets.schemas import CONCEPT_HEAD, DOMAINS, RIDGE_DIRECTION
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -150,13 +150,22 @@ def low_is_deprived(measure: str) -> bool:
 
 
 def feature_label(feature: str, titles: Mapping[str, str]) -> str:
-    """Return a feature of the models in words, escaped."""
+    """Return a feature of the models, or a direction, in words, escaped."""
+    if feature == RIDGE_DIRECTION:
+        return "Direction of ridge regression"
+    if feature.startswith(CONCEPT_HEAD):
+        return f"Words: “{escape(feature.removeprefix(CONCEPT_HEAD))}”"
     if feature.endswith("_share"):
         return f"Share of {title_of(feature.removesuffix('_share'), titles)}"
     head, _, dimension = feature.rpartition("_embedding_")
     if head and dimension.isdigit():
         return f"Dimension {int(dimension)} ({title_of(head, titles)})"
     return escape(feature)
+
+
+def is_direction(feature: str) -> bool:
+    """Return True for a direction among embeddings, which is shown beside the leading features."""
+    return feature == RIDGE_DIRECTION or feature.startswith(CONCEPT_HEAD)
 
 
 def estimator_label(estimator: str) -> str:

@@ -14,6 +14,14 @@ from streetimd_assets.study.categories import (
     bundled_category_sets,
     load_category_set,
 )
+from streetimd_assets.study.concepts import (
+    DEFAULT_SET,
+    ConceptSet,
+    Pairs,
+    Phrases,
+    bundled_concept_sets,
+    load_concept_set,
+)
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
 from streetimd_assets.study.imagery import Budget, Imagery
 from streetimd_assets.study.local_authorities import (
@@ -203,7 +211,13 @@ class Assessment(Section):
         default=50, ge=1, le=1000, description="images to label per predicted category and half of its confidence"
     )
     n_labels_at_random: int = Field(default=300, ge=0, le=10_000, description="images to label at random besides")
-    n_example_features: int = Field(default=8, ge=1, le=50, description="leading features shown by example")
+    n_example_features: int = Field(
+        default=8,
+        ge=1,
+        le=50,
+        description="leading features shown by example; beside them the direction of the model, and of at most "
+        "three texts",
+    )
     n_examples: int = Field(default=6, ge=1, le=50, description="example images at each end of a feature")
     seed: int = Field(default=1, ge=0, description="seed of the random choices")
 
@@ -231,6 +245,11 @@ class Study(Section):
     templates: Templates = Field(
         default=("a street view photo of {}.",), description="sentences the prompts of your own are put into"
     )
+    concept_set: str = Field(
+        default=DEFAULT_SET, description="texts of the package by which the look of streets is put into words"
+    )
+    concept_pair: Pairs = Field(default=(), description="and pairs of texts of your own")
+    concept_prompts: Phrases = Field(default=(), description="and phrases of your own, such as 'a derelict pub'")
     geography: Geography = Geography()
     deprivation: Deprivation = Deprivation()
     sampling: Sampling = Sampling()
@@ -250,6 +269,16 @@ class Study(Section):
             )
         return name
 
+    @field_validator("concept_set")
+    @classmethod
+    def _is_a_bundled_concept_set(cls, name: str) -> str:
+        if name not in bundled_concept_sets():
+            raise ValueError(
+                f"must be one of {', '.join(bundled_concept_sets())}; [[concept_pair]] tables and concept_prompts "
+                "add to it"
+            )
+        return name
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         if bool(self.category_set) == bool(self.category):
@@ -258,7 +287,7 @@ class Study(Section):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
         if self.geography.source == "synthetic" and self.imagery.source != "painted":
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
-        _ = (self.categories, self.authorities)
+        _ = (self.categories, self.concepts, self.authorities)
         return self
 
     @cached_property
@@ -267,6 +296,11 @@ class Study(Section):
         if self.category_set:
             return load_category_set(self.category_set)
         return CategorySet(name=self.name, templates=self.templates, category=self.category)
+
+    @cached_property
+    def concepts(self) -> ConceptSet:
+        """The concept set named, with the study's own pairs and phrases."""
+        return load_concept_set(self.concept_set).with_own(self.concept_pair, self.concept_prompts)
 
     @cached_property
     def authorities(self) -> tuple[LocalAuthority, ...]:

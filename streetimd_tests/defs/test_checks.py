@@ -21,6 +21,7 @@ from streetimd_assets.science import (
     classification,
     comparison,
     components,
+    concepts,
     correlation,
     features,
     fitted,
@@ -29,6 +30,7 @@ from streetimd_assets.science import (
     local_scores,
     panoramas,
     sampling,
+    texts,
 )
 from streetimd_assets.synthetic import deprivation, geography
 from streetimd_assets.synthetic.painting import PaintedStreets
@@ -143,6 +145,13 @@ def ranks_the_other_way(rows):
     return rows.assign(spearman_r=rows["spearman_r"].where(~wrong, -rows["spearman_r"]))
 
 
+def two_alike(rows):
+    """The second phrase is given the direction of the first."""
+    prompts = rows.index[rows["kind"] == "prompt"]
+    embeddings = rows["embedding"].to_dict()
+    return rows.assign(embedding=pd.Series(embeddings | {prompts[1]: embeddings[prompts[0]]}))
+
+
 def components_reversed(made):
     table, scores = made
     return table.assign(explained_variance_share=table["explained_variance_share"].to_numpy()[::-1]), scores
@@ -179,6 +188,8 @@ MADE_BY = {
     "noise_correlations": (correlation, "noise_correlations"),
     "spatial_fields": (correlation, "spatial_fields"),
     "embedding_components": (components, "principal_components"),
+    "concept_directions": (texts, "concept_directions"),
+    "concept_correlations": (concepts, "concept_correlations"),
     "local_authority_scores": (local_scores, "score_local_authority"),
 }
 # or another one, for some checks
@@ -189,10 +200,7 @@ MADE_BESIDE = {
     "scale_is_the_models_own": (embedding_defs.LazyEncoder, "loaded"),
 }
 OF_THE_STUDY = {
-    "spatial_fields",
-    "imd_correlations",
-    "noise_correlations",
-    "embedding_components",
+    *("spatial_fields", "imd_correlations", "noise_correlations", "embedding_components", "concept_correlations"),
     "feature_importances",
 }
 SPOILT = [
@@ -235,6 +243,14 @@ SPOILT = [
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),
     ("embedding_components", "components_are_in_order", components_reversed),
+    (
+        "concept_directions",
+        "directions_have_unit_length",
+        put(embedding=lambda rows: rows["embedding"].map(lambda direction: 3 * direction)),
+    ),
+    ("concept_directions", "texts_differ_to_the_model", two_alike),
+    ("concept_correlations", "words_mirror_ranks_and_scores", ranks_the_other_way),
+    ("concept_correlations", "texts_say_more_than_random_words", put(random_word_p_value=0.5)),
     (
         "local_authority_scores",
         "predictions_are_not_one_sided",

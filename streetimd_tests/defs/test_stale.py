@@ -32,33 +32,34 @@ DECIDED_BY = {
     "the label of a category": SHEETS,
     "title": {*SHEETS, "imagery_map", "attribution_sheet"},
     "sampling.spacing_m": {"sample_points"},
+    "a text of one's own": {"concept_directions"},
+    "concept_set": {"concept_directions"},
     "deprivation.target": {
-        *MODELS,
-        "spatial_fields",
-        "noise_correlations",
-        "embedding_components",
-        "example_sheet",
+        *(*MODELS, "spatial_fields", "noise_correlations", "embedding_components", "concept_correlations"),
+        *("example_images", "example_words", "example_sheet"),
     },
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores", "model_differences"},
-    "modelling.block_side_m": COMPARED,
+    "modelling.block_side_m": {*COMPARED, "concept_correlations"},
     "modelling.feature_set": COMPARED,
     "modelling.enough_images_per_lsoa": COMPARED,
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components"},
-    "modelling.effort": {"imd_correlations"},
-    "modelling.seed": {*MODELS, *SURFACES},
+    "modelling.effort": {*COMPARED, "imd_correlations", "concept_correlations"},
+    "modelling.seed": {*MODELS, *SURFACES, "concept_correlations"},
+    "modelling.n_folds": {*MODELS, "concept_correlations"},
+    "modelling.statistic": {*MODELS, "example_images", "example_words"},
     "assessment.n_per_category": {"assessment_images"},
     "assessment.rewordings": {"prompt_variants"},
     "assessment.n_labels_per_group": {"label_candidates"},
-    "assessment.n_examples": {"example_images"},
-    "encoder.weights": {"image_embeddings", "category_embeddings", "prompt_variants"},
+    "assessment.n_examples": {"example_images", "example_words"},
+    "encoder.weights": {"image_embeddings", "category_embeddings", "prompt_variants", "concept_directions"},
     "encoder.batch_size": set(),
     "imagery.max_connections": set(),
 }
 # what a report does not name: it follows where a number comes out different
-NOT_PRINTED = {"a prompt of a category", "encoder.batch_size", "imagery.max_connections"}
+NOT_PRINTED = {"a prompt of a category", "a text of one's own", "encoder.batch_size", "imagery.max_connections"}
 
 
 def demo():
@@ -78,6 +79,11 @@ def changed(change):
         return study.model_copy(update={section: part.model_copy(update={field: VALUES[change]})})
     if section == "title":
         return study.model_copy(update={"title": "Another title"})
+    if section == "concept_set":
+        return type(study).model_validate(study.model_dump() | {"concept_set": "street-life"})
+    if change == "a text of one's own":
+        pair = {"name": "wet", "toward": ["a wet street"], "away": ["a dry street"]}
+        return type(study).model_validate(study.model_dump() | {"concept_pair": [pair]})
     told = {"prompts": ["a row of shop windows"]} if "prompt" in change else {"label": "another name"}
     first, *others = study.model_dump()["category"]
     return type(study).model_validate(study.model_dump() | {"category": [first | told, *others]})
@@ -96,6 +102,8 @@ VALUES = {
     "modelling.n_components": 9,
     "modelling.effort": "full",
     "modelling.seed": 9,
+    "modelling.n_folds": 9,
+    "modelling.statistic": "median",
     "assessment.n_per_category": 3,
     "assessment.rewordings": ("{} by the road.",),
     "assessment.n_labels_per_group": 7,

@@ -107,6 +107,8 @@ def made_up_tables(lsoas=None, seed=0):
         ),
         "feature_importances": made_up_importances(),
         "example_images": made_up_examples(codes, lads),
+        "example_words": made_up_words(),
+        "concept_correlations": made_up_concepts(n),
         "local_authority_scores": pd.DataFrame(
             {
                 "model_id": [f"imd_rank/embeddings-mean/ridge/{split}" for split in SPLITS],
@@ -349,3 +351,46 @@ def made_up_examples(codes, lads):
         for position in (1, 2)
     ]
     return pd.DataFrame(rows)
+
+
+def made_up_concepts(n):
+    """Two pairs, forty texts and thirty random words; the first text goes most with deprivation."""
+    names = [("run down", "pair"), ("busy", "pair"), *((f"text {k:02d}", "prompt") for k in range(40))]
+    names += [(f"random: thing {k:02d}", "random") for k in range(30)]
+    names += [(f"random: thing {k:02d} − other", "random") for k in range(30)]
+    tables = []
+    for measure, sign in (("imd_rank", -1), ("imd_score", 1)):
+        texts = np.linspace(0.6, -0.5, 40)
+        random = np.linspace(-0.2, 0.2, 30)
+        r = sign * np.array([0.55, -0.1, *texts, *random, *(random / 2)])
+        rows = pd.DataFrame(names, columns=["concept", "kind"]).assign(measure=measure, toward="high\nhigher")
+        is_pair = (rows["kind"] == "pair") | rows["concept"].str.contains(" − ")
+        rows["away"] = np.where(is_pair, "low\nlower", None)
+        is_random = rows["kind"] == "random"
+        tables.append(
+            rows.assign(
+                pearson_r=r,
+                pearson_r_low=r - 0.1,
+                pearson_r_high=r + 0.15,
+                spearman_r=r,
+                spatial_p_value=0.01,
+                spatial_q_value=np.where(is_random, np.nan, np.where(np.abs(r) > 0.3, 0.02, 0.4)),
+                random_word_p_value=np.where(is_random, np.nan, np.where(np.abs(r) > 0.2, 1 / 31, 0.5)),
+                n_lsoas=n,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def made_up_words():
+    """Two texts at each end of the first feature of the examples."""
+    return pd.DataFrame(
+        {
+            "feature": "mean_embedding_003",
+            "feature_position": 1,
+            "end": ["high", "high", "low", "low"],
+            "position": [1, 2, 1, 2],
+            "text": ["a boarded-up shop", "litter", "a village green", "hanging baskets"],
+            "value": [2.34, 1.5, -1.9, -1.2],
+        }
+    )

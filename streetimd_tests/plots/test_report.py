@@ -226,7 +226,7 @@ def test_tables_that_are_not_there_leave_a_sentence(tables, empty):
     study = ReadPage(study_page(nothing))
     for name in ("lsoa_features", "panoramas", "street_images", "imd_correlations", "embedding_components",
                  "category_probabilities", "prompt_sensitivities", "model_scores",
-                 "feature_importances"):  # fmt: skip
+                 "feature_importances", "concept_correlations"):  # fmt: skip
         assert f"{name} has no rows yet" in study.words
     assert not study.figures
     local = ReadPage(local_page(nothing, made_up_lsoas(1)))
@@ -371,6 +371,9 @@ def test_script_planted_anywhere_comes_out_as_text(tables):
     planted["category_embeddings"] = planted["category_embeddings"].assign(category=SCRIPT, prompts=SCRIPT)
     words_of = ["feature", "image_id", "credit", "licence", "category", "viewer_url"]
     planted["example_images"] = planted["example_images"].assign(**dict.fromkeys(words_of, SCRIPT))
+    planted["example_words"] = planted["example_words"].assign(feature=SCRIPT, text=SCRIPT)
+    words_of = ["concept", "toward", "away", "measure"]
+    planted["concept_correlations"] = planted["concept_correlations"].assign(**dict.fromkeys(words_of, SCRIPT))
     made = Provenance(
         {SCRIPT: SCRIPT}, [Source(*[SCRIPT] * 5)], [MadeTable(SCRIPT, (SCRIPT,), 1, None)], {SCRIPT: SCRIPT}
     )
