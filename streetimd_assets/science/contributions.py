@@ -39,7 +39,7 @@ def contributions(
     trees, Nature Machine Intelligence 2. https://doi.org/10.1038/s42256-019-0138-9
     """
     first = Refits(refits.n_folds, 1, refits.n_shuffled_targets, refits.seed, refits.tunes)
-    answers = first.ask(_tree_shap, estimator, matrix, target)
+    answers = first.ask(tree_shap, estimator, matrix, target)
     sizes = np.array([[np.abs(told.added).mean(axis=0) for told in folds] for folds in answers.true])
     chance = [np.mean([np.abs(told.added).mean(axis=0) for told in folds], axis=0) for folds in answers.by_chance]
     values, added = (
@@ -54,15 +54,16 @@ def _direction(values: Array, added: Array) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class _Contributed:
+class Contributed:
     """Values of the LSOAs held out and what each adds to the prediction, each (n_lsoas, n_features)."""
 
     values: Array
     added: Array
 
 
-def _tree_shap(model: Any, fit: Fit) -> _Contributed:
+def tree_shap(model: Any, fit: Fit) -> Contributed:
+    """Share each prediction of the LSOAs held out among the features."""
     values = fit.matrix.values[fit.test].astype(np.float64)
     told = np.asarray(model.predict(values, pred_contrib=True, num_threads=1))
     # the last column is the mean prediction
-    return _Contributed(values, told[:, :-1])
+    return Contributed(values, told[:, :-1])

@@ -110,3 +110,45 @@ def ranked_features(
     ranked = table.sort_values(["importance", "feature"], ascending=[False, True], ignore_index=True)
     ranked["position"] = np.arange(1, len(ranked) + 1)
     return ranked[list(TABLES["feature_importances"].column_names)]
+
+
+@dataclass(frozen=True)
+class BesideChance:
+    """The single feature that costs a model most when shuffled, beside what chance costs.
+
+    Parameters
+    ----------
+    feature
+        The feature.
+    loss, loss_by_chance
+        Its loss of R², and the highest of any feature where the target is shuffled.
+    n_above_band, n_expected
+        Features above the band of the shuffled target, and how many of them chance alone would put there.
+    """
+
+    feature: str
+    loss: float
+    loss_by_chance: float
+    n_above_band: int
+    n_expected: float
+
+
+def leading_beside_chance(importances: pd.DataFrame) -> BesideChance:
+    """Hold the leading feature against the highest that chance gives: it is the highest of many itself.
+
+    Parameters
+    ----------
+    importances
+        Rows of ``feature_importances``; the model offered most features is judged, by permutation.
+    """
+    rows = importances[importances["method"] == "permutation"]
+    of_most = rows.groupby("model_id").size().sort_index().idxmax()
+    rows = rows[rows["model_id"] == of_most].sort_values("position")
+    first = rows.iloc[0]
+    return BesideChance(
+        feature=str(first["feature"]),
+        loss=float(first["importance"]),
+        loss_by_chance=float(first["band_top"]),
+        n_above_band=int((rows["importance"] > rows["band_high"]).sum()),
+        n_expected=(1 - BAND[1]) * len(rows),
+    )

@@ -111,8 +111,9 @@ def _of_other_models(model: Any, values: Values, orders: Orders, groups: Orders)
     predicted = np.empty((groups.max() + 1, *orders.shape))
     todo = np.unique(groups)
     if machine and len(todo) == len(groups):
-        is_near = machine.is_near(values)
-        predicted[groups[is_near]] = machine.by_series(values, orders, np.flatnonzero(is_near))
+        is_near = machine.reach(values) < _FARTHEST
+        if is_near.any():
+            predicted[groups[is_near]] = machine.by_series(values, orders, np.flatnonzero(is_near))
         todo = groups[~is_near]
     for group in todo:
         members = np.flatnonzero(groups == group)
@@ -144,9 +145,10 @@ class _SupportVectors:
         """Predict rows of unscaled features."""
         return self._unscaled(self._weights(self._scaled(rows)).sum(axis=1))
 
-    def is_near(self, values: Values) -> npt.NDArray[np.bool_]:
-        """Return True for each feature whose series converges soon, shape (n_features,)."""
-        return self._reach(self._scaled(values)) < _FARTHEST
+    def reach(self, values: Values) -> Array:
+        """Largest exponent that shuffling each feature can bring into the series, shape (n_features,)."""
+        farthest = np.abs(self.machine.support_vectors_).max(axis=0)
+        return np.asarray(2 * self.machine.gamma * np.ptp(self._scaled(values), axis=0) * farthest)
 
     def by_series(self, values: Values, orders: Orders, features: Orders) -> Array:
         """Predict with single features shuffled, shape (n_of_features, n_shuffles, n_lsoas).
@@ -160,7 +162,7 @@ class _SupportVectors:
         old, new = scaled[:, features], scaled[:, features][orders]
         step = 2 * gamma * (new - old)
         total, power, term = np.zeros_like(step), np.ones_like(vectors), np.ones_like(step)
-        for number in range(_n_terms(float(self._reach(scaled)[features].max(initial=0)))):
+        for number in range(_n_terms(float(self.reach(values)[features].max()))):
             total += term * (weights @ power)
             power = power * vectors
             term = term * step / (number + 1)
@@ -168,11 +170,6 @@ class _SupportVectors:
 
     def _scaled(self, rows: npt.NDArray[Any]) -> Array:
         return np.asarray(self.scaler.transform(rows.astype(np.float64)))
-
-    def _reach(self, scaled: Array) -> Array:
-        """Largest exponent of the second factor for each feature."""
-        farthest = np.abs(self.machine.support_vectors_).max(axis=0)
-        return np.asarray(2 * self.machine.gamma * np.ptp(scaled, axis=0) * farthest)
 
     def _weights(self, scaled: Array) -> Array:
         """Weight of each support vector in each row, shape (n_rows, n_support_vectors)."""
