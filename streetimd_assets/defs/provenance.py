@@ -134,6 +134,7 @@ def _facts(
         "Category set, hash": _joined(words["category_set_hash"]) if words is not None else "not known",
         "Seeds": f"sampling {study.sampling.seed}, models {study.modelling.seed}, "
         f"choice of images {study.assessment.seed}",
+        "Effort": study.modelling.what_is_done.said.removeprefix("Effort "),
         "Versions": ", ".join([*(f"{name} {version(name)}" for name in _PACKAGES), _python()]),
     }
     return {name: value for name, value in facts.items() if value}

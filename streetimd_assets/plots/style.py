@@ -43,14 +43,18 @@ ESTIMATORS = {
     "ridge": "Ridge regression",
     "random_forest": "Random forest",
     "lightgbm": "Boosting (LightGBM)",
+    "pls": "Partial least squares",
     "svr": "Support vector regression",
     "mean": "Baseline: training mean",
     "coordinates": "Baseline: coordinates only",
+    "road_density": "Baseline: density of roads",
+    "n_images": "Baseline: number of images",
 }
 _FEATURE_SETS = {
     "embeddings": "embeddings",
     "percentages": "category shares",
     "both": "embeddings and shares",
+    "table": "the table’s features",
 }
 SPLITS = {
     "repeated_80_20": "repeated 80/20 splits",
@@ -167,7 +171,7 @@ def split_label(split: str) -> str:
 
 def is_baseline(estimator: str, feature_set: str) -> bool:
     """Return True for what is predicted without looking at any image."""
-    learners = {"ridge", "random_forest", "lightgbm", "svr"}
+    learners = {"ridge", "pls", "svr", "random_forest", "lightgbm"}
     return estimator not in learners or feature_set not in _FEATURE_SETS
 
 

@@ -13,6 +13,8 @@ from streetimd_assets.schemas import STATISTICS
 from streetimd_assets.science.features import require_one_vintage, stack_embeddings
 
 FEATURE_SETS = ("embeddings", "percentages", "both")
+# sets that do not depend on how images are pooled
+UNPOOLED = ("percentages", "table")
 MIN_LSOAS = 20
 
 
