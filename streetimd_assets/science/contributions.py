@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from streetimd_assets.science.correlation import correlate
 from streetimd_assets.science.estimators import Estimator
+from streetimd_assets.science.holding_out import Fit
 from streetimd_assets.science.matrices import FeatureMatrix
 from streetimd_assets.science.ranking import Draws
-from streetimd_assets.science.refits import Fit, Refits
+from streetimd_assets.science.refits import Refits
 
 Array = npt.NDArray[np.float64]
 
@@ -63,7 +64,7 @@ class Contributed:
 
 def tree_shap(model: Any, fit: Fit) -> Contributed:
     """Share each prediction of the LSOAs held out among the features."""
-    values = fit.matrix.values[fit.test].astype(np.float64)
+    values = fit.matrix.values[fit.fold.test].astype(np.float64)
     told = np.asarray(model.predict(values, pred_contrib=True, num_threads=1))
     # the last column is the mean prediction
     return Contributed(values, told[:, :-1])

@@ -21,37 +21,37 @@ class FeatureGroups:
 
     Parameters
     ----------
+    names
+        Names of the features, shape (n_features,).
     clusters
-        Number of the cluster of each feature, from 0, shape (n_features,).
+        Number of the cluster of each feature, from 0, shape (n_features,); None where there are no more
+        features than clusters.
     directions
         Principal components of the embedding, of unit length, zero for shares, shape
         (n_components, n_features).
     """
 
-    clusters: npt.NDArray[np.intp]
+    names: tuple[str, ...]
+    clusters: npt.NDArray[np.intp] | None
     directions: Array
 
-    @property
-    def cluster_names(self) -> list[str]:
-        """``cluster_01`` and so on, the cluster with most members first."""
-        return _numbered("cluster", self.clusters.max() + 1)
+    def cluster_members(self) -> dict[str, str]:
+        """Features of each cluster, one per line; ``cluster_01`` is the one with most members."""
+        if self.clusters is None:
+            return {}
+        columns = np.array(self.names, dtype=object)
+        members = [columns[self.clusters == number] for number in range(self.clusters.max() + 1)]
+        return {f"cluster_{number:02d}": "\n".join(some) for number, some in enumerate(members, start=1)}
 
-    @property
-    def component_names(self) -> list[str]:
-        """``component_01`` and so on, the one along which LSOAs differ most first."""
-        return _numbered("component", len(self.directions))
+    def component_members(self) -> dict[str, str]:
+        """Features with the largest loadings on each component, one per line, the largest first.
 
-    def cluster_members(self, names: tuple[str, ...]) -> list[str]:
-        """Features of each cluster, one per line."""
-        columns = np.array(names, dtype=object)
-        return ["\n".join(columns[self.clusters == number]) for number in range(self.clusters.max() + 1)]
-
-    def component_members(self, names: tuple[str, ...]) -> list[str]:
-        """Features with the largest loadings on each component, the largest first, one per line."""
-        columns = np.array(names, dtype=object)
+        Along ``component_01`` LSOAs differ most.
+        """
+        columns = np.array(self.names, dtype=object)
         largest = np.argsort(-np.abs(self.directions), axis=1, kind="stable")[:, :MOST_MEMBERS_NAMED]
-        kept = [row[row_of[row] != 0] for row, row_of in zip(largest, self.directions, strict=True)]
-        return ["\n".join(columns[row]) for row in kept]
+        kept = [row[loadings[row] != 0] for row, loadings in zip(largest, self.directions, strict=True)]
+        return {f"component_{number:02d}": "\n".join(columns[row]) for number, row in enumerate(kept, start=1)}
 
 
 def find_groups(matrix: FeatureMatrix, *, n_clusters: int, n_components: int) -> FeatureGroups:
@@ -71,13 +71,14 @@ def find_groups(matrix: FeatureMatrix, *, n_clusters: int, n_components: int) ->
     matrix
         Features, shape (n_lsoas, n_features).
     n_clusters
-        The most clusters; fewer where there are fewer features.
+        Number of clusters, into which no more features than these are not put.
     n_components
         The most components; fewer where LSOAs or dimensions allow no more, none without an embedding.
     """
     values = matrix.values.astype(np.float64)
     return FeatureGroups(
-        clusters=_clusters(values, min(n_clusters, values.shape[1])),
+        names=matrix.names,
+        clusters=_clusters(values, n_clusters) if values.shape[1] > n_clusters else None,
         directions=_directions(values, matrix.is_embedding, n_components),
     )
 
@@ -86,8 +87,6 @@ def _clusters(values: Array, n_clusters: int) -> npt.NDArray[np.intp]:
     from scipy.cluster import hierarchy
     from scipy.spatial.distance import squareform
 
-    if values.shape[1] < 2:
-        return np.zeros(values.shape[1], dtype=np.intp)
     varies = np.ptp(values, axis=0) > 0
     r = np.zeros((values.shape[1], values.shape[1]))
     # a feature that is the same everywhere correlates with nothing
@@ -111,7 +110,3 @@ def _directions(values: Array, is_embedding: npt.NDArray[np.bool_], n_components
     if n_kept:
         directions[:, is_embedding] = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)[2][:n_kept]
     return directions
-
-
-def _numbered(what: str, n: int) -> list[str]:
-    return [f"{what}_{number:02d}" for number in range(1, n + 1)]

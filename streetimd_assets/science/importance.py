@@ -21,10 +21,11 @@ from streetimd_assets.science.comparison import best_model
 from streetimd_assets.science.contributions import contributions
 from streetimd_assets.science.estimators import ESTIMATORS, Estimator, LightGBM, RandomForest, Regressor
 from streetimd_assets.science.feature_groups import FeatureGroups, find_groups
-from streetimd_assets.science.matrices import FeatureMatrix, feature_matrix, require_enough, with_target
+from streetimd_assets.science.holding_out import Fit
+from streetimd_assets.science.matrices import UNPOOLED, FeatureMatrix, feature_matrix, require_enough, with_target
 from streetimd_assets.science.model_tables import Model
 from streetimd_assets.science.ranking import Draws, ranked_features
-from streetimd_assets.science.refits import Answers, Fit, Refits
+from streetimd_assets.science.refits import Answers, Refits
 from streetimd_assets.science.shuffling import predictions, shuffled_predictions, turned_predictions
 
 Array = npt.NDArray[np.float64]
@@ -48,6 +49,7 @@ def feature_importances(
     n_shuffled_targets: int = 2,
     tunes: bool = False,
     seed: int,
+    feature_set: str = "both",
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Rank features of the random forest on embeddings and shares, of the best tuned model, and shares by SHAP.
@@ -72,8 +74,10 @@ def feature_importances(
         Times each feature or group is shuffled within each fold.
     n_trees
         Trees of the forest.
-    n_clusters, n_components
-        The most groups of correlated features, and principal components, shuffled as one.
+    n_clusters
+        Groups of correlated features that are shuffled as one, where there are more features than these.
+    n_components
+        The most principal components of the embedding whose scores are shuffled.
     n_seeds
         Seeds of folds and models; the ranking is of the mean over them. SHAP takes the first alone.
     n_shuffled_targets
@@ -83,6 +87,8 @@ def feature_importances(
         any.
     seed
         The first seed of folds, models and shuffles.
+    feature_set
+        Features of the forest.
     progress
         Called with a line of text before each model.
 
@@ -95,8 +101,8 @@ def feature_importances(
         too much.
 
         ``permutation``: loss of pooled held-out R² when the feature is shuffled; sd over seeds and
-        shuffles. ``permutation_cluster`` and ``permutation_component``, for models with an embedding: the
-        same for groups, shuffled as one.
+        shuffles. ``permutation_cluster`` and ``permutation_component``: the same for groups of features
+        shuffled as one.
 
         ``gini``, for the forest: share of impurity removed in forests on all LSOAs; sd over trees. It
         favours features with many distinct values and comes from LSOAs the forest has seen, so
@@ -115,9 +121,9 @@ def feature_importances(
     known, observed = with_target(features, target)
     learners = {**ESTIMATORS, RandomForest.name: RandomForest(n_trees)}
     refits = Refits(n_folds, n_seeds, n_shuffled_targets, seed, tunes)
-    forest = Model(target_name, "both", RandomForest.name, statistic)
-    leaning = list(dict.fromkeys([forest, best_model(scores)] if scores is not None else [forest]))
-    boosted = Model(target_name, "percentages", LightGBM.name)
+    forest = Model(target_name, feature_set, RandomForest.name, None if feature_set in UNPOOLED else statistic)
+    leaning = list(dict.fromkeys([forest, best_model(scores, target_name)] if scores is not None else [forest]))
+    boosted = Model(target_name, feature_set if feature_set in UNPOOLED else "percentages", LightGBM.name)
     tables = []
     for number, model in enumerate([*leaning, boosted], start=1):
         if progress:
@@ -149,26 +155,24 @@ class _Asked:
 def _by_permutation(
     asked: _Asked, refits: Refits, n_permutations: int, n_clusters: int, n_components: int
 ) -> list[pd.DataFrame]:
-    """Rows of single features, and of groups where there is an embedding: shares have names of their own."""
-    matrix, groups = asked.matrix, None
-    if matrix.is_embedding.any():
-        groups = find_groups(matrix, n_clusters=n_clusters, n_components=n_components)
+    """Rows of single features, and of groups of them."""
+    groups = find_groups(asked.matrix, n_clusters=n_clusters, n_components=n_components)
     losses = permutation_losses(
-        asked.estimator, matrix, asked.target, refits=refits, n_permutations=n_permutations, groups=groups
+        asked.estimator, asked.matrix, asked.target, refits=refits, n_permutations=n_permutations, groups=groups
     )
-    tables = [ranked_features(asked.model, "permutation", matrix.names, losses["permutation"])]
-    if groups is not None:
-        told = {
-            CLUSTER: (groups.cluster_names, groups.cluster_members(matrix.names)),
-            COMPONENT: (groups.component_names, groups.component_members(matrix.names)),
-        }
-        for method, (names, members) in told.items():
-            # of so few groups nearly all are among the highest
-            tables.append(
-                ranked_features(
-                    asked.model, method, names, losses[method], is_stability_known=False, members=members
-                )
+    tables = [ranked_features(asked.model, "permutation", asked.matrix.names, losses["permutation"])]
+    for method, members in ((CLUSTER, groups.cluster_members()), (COMPONENT, groups.component_members())):
+        if members:
+            # of so few groups nearly all are among the highest, so that says nothing of stability
+            ranked = ranked_features(
+                asked.model,
+                method,
+                list(members),
+                losses[method],
+                is_stability_known=False,
+                members=list(members.values()),
             )
+            tables.append(ranked)
     return tables
 
 
@@ -242,12 +246,13 @@ class _Shuffling:
     groups: FeatureGroups | None
 
     def __call__(self, model: Regressor, fit: Fit) -> dict[str, Array]:
-        values, truth = fit.matrix.values[fit.test], fit.target[fit.test]
-        rng = np.random.default_rng([fit.seed, fit.run, fit.fold])
+        values, truth = fit.matrix.values[fit.fold.test], fit.target[fit.fold.test]
+        rng = np.random.default_rng([fit.seed, int(fit.fold.name)])
         orders = np.array([rng.permutation(len(truth)) for _ in range(self.n_permutations)])
         predicted = {"permutation": shuffled_predictions(model, values, orders)}
-        if self.groups is not None:
+        if self.groups is not None and self.groups.clusters is not None:
             predicted[CLUSTER] = shuffled_predictions(model, values, orders, self.groups.clusters)
+        if self.groups is not None and len(self.groups.directions):
             predicted[COMPONENT] = turned_predictions(model, values, orders, self.groups.directions)
         before = np.sum((truth - predictions(model, values)) ** 2)
         return {method: np.sum((truth - told) ** 2, axis=2).T - before for method, told in predicted.items()}

@@ -1,6 +1,6 @@
 """The same model fitted again and again: over folds and seeds, and to a target that means nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -8,57 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from streetimd_assets.science.cores import spread
-from streetimd_assets.science.estimators import Estimator, Parameters, Regressor
-from streetimd_assets.science.folds import random_folds
+from streetimd_assets.science.estimators import Estimator, Regressor
+from streetimd_assets.science.folds import Fold, random_folds
+from streetimd_assets.science.holding_out import Fit, learn
 from streetimd_assets.science.matrices import FeatureMatrix
 
 Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.intp]
 Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """One fit: enough to do it in any process.
-
-    Parameters
-    ----------
-    estimator
-        How to learn.
-    matrix, target
-        Features and target of all LSOAs.
-    train, test
-        Rows fitted on, and rows held out.
-    run, fold
-        Number of the run, and of the fold within it.
-    seed
-        Seed of the model.
-    parameters
-        Parameters of the model; None to choose them on the rows fitted on.
-    tunes
-        True if parameters are tuned where the estimator also knows usual ones.
-    """
-
-    estimator: Estimator
-    matrix: FeatureMatrix
-    target: Array
-    train: Rows
-    test: Rows
-    run: int
-    fold: int
-    seed: int
-    tunes: bool
-    parameters: Mapping[str, Any] | None = None
-
-    def model(self) -> tuple[Regressor, Parameters]:
-        """Choose parameters on the rows fitted on alone, and fit."""
-        train, known = self.matrix.take(self.train), self.target[self.train]
-        parameters = self.parameters
-        if parameters is None and not self.tunes:
-            parameters = getattr(self.estimator, "usual", None)
-        if parameters is None:
-            parameters = self.estimator.tune(train, known, seed=self.seed)
-        return self.estimator.fit(train, known, parameters, seed=self.seed), dict(parameters)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +39,9 @@ class Question(Generic[Answer]):
 
     ask: Callable[[Regressor, Fit], Answer]
 
-    def __call__(self, fit: Fit) -> tuple[Answer, Parameters]:
+    def __call__(self, fit: Fit) -> tuple[Answer, Mapping[str, Any]]:
         """Fit, and ask."""
-        model, parameters = fit.model()
+        model, parameters = learn(fit)
         return self.ask(model, fit), parameters
 
 
@@ -128,7 +84,7 @@ class Refits:
         Parameters
         ----------
         ask
-            A function of a module, of a model that was not shown the rows ``test`` of the fit.
+            A function of a module, of a model and its fit; it was not shown the rows that the fold holds out.
         estimator
             How to learn.
         matrix
@@ -137,26 +93,23 @@ class Refits:
             Shape (n_lsoas,).
         """
         question, n_values = Question(ask), matrix.values.size
-        first = [fit for run in range(self.n_seeds) for fit in self._folds(estimator, matrix, target, run)]
+        first = [fit for run in range(self.n_seeds) for fit in self._fits(estimator, matrix, target, run)]
         told = spread(question, first, n_values=n_values)
-        chosen = [parameters for _, parameters in told[: len(first) // self.n_seeds]]
-        again = [
-            replace(fit, target=shuffled, run=self.n_seeds + number, parameters=parameters)
-            for number, shuffled in enumerate(self._shuffled(target))
-            for fit, parameters in zip(first, chosen, strict=False)
+        n_fits = len(first) // self.n_seeds
+        by_chance = [
+            replace(fit, target=shuffled, parameters=parameters)
+            for shuffled in self._shuffled(target)
+            for fit, (_, parameters) in zip(first[:n_fits], told[:n_fits], strict=True)
         ]
-        told_again = spread(question, again, n_values=n_values)
-        n_fits = max(self.n_folds, 1)
-        return Answers(
-            _runs([answer for answer, _ in told], n_fits), _runs([answer for answer, _ in told_again], n_fits)
-        )
+        told_by_chance = spread(question, by_chance, n_values=n_values)
+        return Answers(_runs(told, n_fits), _runs(told_by_chance, n_fits))
 
-    def _folds(self, estimator: Estimator, matrix: FeatureMatrix, target: Array, run: int) -> Iterator[Fit]:
+    def _fits(self, estimator: Estimator, matrix: FeatureMatrix, target: Array, run: int) -> list[Fit]:
         seed, n = self.seed + run, len(target)
-        everything = (np.arange(n), np.arange(0))
-        folds = random_folds(n, n_folds=self.n_folds, seed=seed) if self.n_folds else []
-        for number, (train, test) in enumerate([(fold.train, fold.test) for fold in folds] or [everything]):
-            yield Fit(estimator, matrix, target, train, test, run, number, seed, self.tunes)
+        everything = [Fold("all", np.arange(n), np.arange(0))]
+        folds = random_folds(n, n_folds=self.n_folds, seed=seed) if self.n_folds else everything
+        parameters = None if self.tunes else estimator.usual
+        return [Fit(estimator, matrix, target, fold, parameters, seed) for fold in folds]
 
     def _shuffled(self, target: Array) -> list[Array]:
         # a stream of its own, apart from those of folds and models
@@ -164,5 +117,6 @@ class Refits:
         return [rng.permutation(target) for _ in range(self.n_shuffled_targets)]
 
 
-def _runs(answers: Sequence[Answer], n_fits: int) -> list[list[Answer]]:
-    return [list(answers[start : start + n_fits]) for start in range(0, len(answers), n_fits)]
+def _runs(told: Sequence[tuple[Answer, Mapping[str, Any]]], n_fits: int) -> list[list[Answer]]:
+    answers = [answer for answer, _ in told]
+    return [answers[start : start + n_fits] for start in range(0, len(answers), n_fits)]

@@ -21,8 +21,8 @@ def asked(r2, sign=1):
 def beside_prediction(model, fit):
     return (
         tree_shap(model, fit),
-        model.predict(fit.matrix.values[fit.test]),
-        model.predict(fit.matrix.values[fit.train]),
+        model.predict(fit.matrix.values[fit.fold.test]),
+        model.predict(fit.matrix.values[fit.fold.train]),
     )
 
 

@@ -33,9 +33,9 @@ def test_planted_families_are_found_whichever_way_a_member_runs(families):
     columns, family = families
     groups = find_groups(matrix_of(columns), n_clusters=3, n_components=3)
     assert groups.clusters.tolist() == family.tolist()
-    assert groups.cluster_names == ["cluster_01", "cluster_02", "cluster_03"]
-    third = groups.cluster_members(matrix_of(columns).names)[2]
-    assert third == "mean_embedding_002\nmean_embedding_007"
+    members = groups.cluster_members()
+    assert list(members) == ["cluster_01", "cluster_02", "cluster_03"]
+    assert members["cluster_03"] == "mean_embedding_002\nmean_embedding_007"
 
 
 def test_the_largest_cluster_is_the_first(families):
@@ -69,9 +69,11 @@ def test_a_feature_that_never_varies_stands_alone(families):
     assert np.sum(groups.clusters == groups.clusters[-1]) == 1
 
 
-def test_there_are_no_more_groups_than_features():
-    groups = find_groups(matrix_of(RNG.normal(size=(N, 4))), n_clusters=20, n_components=20)
-    assert sorted(groups.clusters) == [0, 1, 2, 3]
+@pytest.mark.parametrize("n_clusters", [4, 20])
+def test_no_more_features_than_clusters_are_not_grouped(n_clusters):
+    groups = find_groups(matrix_of(RNG.normal(size=(N, 4))), n_clusters=n_clusters, n_components=20)
+    assert groups.clusters is None
+    assert groups.cluster_members() == {}
     assert groups.directions.shape == (4, 4)
 
 
@@ -90,7 +92,9 @@ def test_of_a_component_the_largest_loadings_are_named():
     columns = RNG.normal(size=(N, 30))
     columns[:, 4] *= 50
     matrix = matrix_of(columns)
-    first = find_groups(matrix, n_clusters=2, n_components=2).component_members(matrix.names)[0].split("\n")
+    members = find_groups(matrix, n_clusters=2, n_components=2).component_members()
+    assert list(members) == ["component_01", "component_02"]
+    first = members["component_01"].split("\n")
     assert first[0] == "mean_embedding_004"
     assert len(first) == MOST_MEMBERS_NAMED
 
@@ -98,4 +102,4 @@ def test_of_a_component_the_largest_loadings_are_named():
 def test_shares_alone_have_no_components():
     groups = find_groups(matrix_of(RNG.uniform(size=(N, 3)), n_shares=3), n_clusters=2, n_components=3)
     assert groups.directions.shape == (0, 3)
-    assert groups.component_names == []
+    assert groups.component_members() == {}

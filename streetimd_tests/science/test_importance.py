@@ -49,9 +49,8 @@ def world():
 @pytest.fixture(scope="module")
 def importances(world):
     features, target, coordinates = world
-    models = tuned_models(
-        features, target, coordinates, target_name="imd_score", shares=SHARES, seed=1, estimators=["ridge"]
-    )
+    given = {"target_name": "imd_score", "shares": SHARES, "feature_sets": ["embeddings"], "seed": 1}
+    models = tuned_models(features, target, coordinates, **given, estimators=["ridge"])
     return feature_importances(features, target, models.scores, **GIVEN)
 
 
@@ -203,7 +202,7 @@ def test_gini_gives_many_valued_noise_more_than_two_valued_noise_and_its_band_sa
     assert draws.band(~matrix.is_embedding)[1] < draws.band(matrix.is_embedding)[0]
 
 
-@pytest.mark.parametrize("estimator", ["lightgbm", "svr"])
+@pytest.mark.parametrize("estimator", ["lightgbm", "svr", "pls"])
 def test_whichever_model_is_best_it_is_asked(world, estimator):
     features, target, _ = world
     rows = feature_importances(features, target, score_of(estimator, "both"), **FEW)

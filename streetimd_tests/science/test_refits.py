@@ -21,8 +21,8 @@ def asked():
 class Told:
     """An estimator that remembers what it was given."""
 
-    name = "told"
     usual: dict | None = None
+    name: str = "told"
 
     def tune(self, features, target, *, seed):
         return {"sum": float(target.sum())}
@@ -43,20 +43,20 @@ def test_each_run_holds_each_lsoa_out_once_and_fits_on_the_others(asked, n_folds
     for run in [*answers.true, *answers.by_chance]:
         assert len(run) == max(n_folds, 1)
         for model, fit in run:
-            assert model["codes"] == set(matrix.lsoa_codes) - set(matrix.lsoa_codes[fit.test])
-        held_out = np.concatenate([fit.test for _, fit in run])
+            assert model["codes"] == set(matrix.lsoa_codes) - set(matrix.lsoa_codes[fit.fold.test])
+        held_out = np.concatenate([fit.fold.test for _, fit in run])
         assert sorted(held_out) == (list(range(50)) if n_folds else [])
 
 
 def test_each_seed_cuts_other_folds_and_seeds_other_models(asked):
     first, second = Refits(5, 2, 0, seed=7, tunes=True).ask(whole, Told(), *asked).true
     assert [model["seed"] for model, _ in (first[0], second[0])] == [7, 8]
-    assert first[0][1].test.tolist() != second[0][1].test.tolist()
+    assert first[0][1].fold.test.tolist() != second[0][1].fold.test.tolist()
 
 
 def test_parameters_are_tuned_on_the_rows_fitted_on_alone(asked):
     for model, fit in Refits(5, 1, 0, seed=7, tunes=True).ask(whole, Told(), *asked).true[0]:
-        assert model["parameters"] == {"sum": float(asked[1][fit.train].sum())}
+        assert model["parameters"] == {"sum": float(asked[1][fit.fold.train].sum())}
 
 
 @pytest.mark.parametrize("tunes", [False, True])
@@ -73,7 +73,7 @@ def test_chance_has_the_folds_and_parameters_of_the_first_run_and_a_target_in_an
     answers = Refits(5, 2, 2, seed=7, tunes=True).ask(whole, Told(), *asked)
     for run in answers.by_chance:
         for (model, fit), (first, first_fit) in zip(run, answers.true[0], strict=True):
-            assert fit.test.tolist() == first_fit.test.tolist()
+            assert fit.fold.test.tolist() == first_fit.fold.test.tolist()
             assert model["parameters"] == first["parameters"]
             assert sorted(fit.target) == sorted(asked[1])
             assert np.abs(np.corrcoef(fit.target, asked[1])[0, 1]) < 0.5
