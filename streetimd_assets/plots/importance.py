@@ -67,11 +67,10 @@ def ranked_importances(
         what = f"Mean absolute effect on the prediction of {style.measure_label(target)}"
     notes = [
         _SPREADS.get(method, "thin line: ± sd over seeds and shuffles"),
-        "in brackets: seeds with it among the 20 highest" if top["top_share"].notna().any() else "",
         f"{len(top)} of {style.plural(len(rows), 'group' if is_of_groups(method) else 'feature')}",
     ]
     figure.update_xaxes(
-        title_text=f"{what}<br>({'; '.join(note for note in notes if note)})",
+        title_text=f"{what}<br>({'; '.join(notes)})",
         zeroline=True,
         zerolinecolor=style.NOISE,
     )

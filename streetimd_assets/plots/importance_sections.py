@@ -15,6 +15,13 @@ _TITLES = {
     "gini": "Gini importance of the forest",
     "shap": "How much each category share moves a prediction",
 }
+_NAMES = {
+    "permutation": "Permutation importance",
+    "permutation_cluster": "Permutation importance of clusters",
+    "permutation_component": "Permutation importance of components",
+    "gini": "Gini importance",
+    "shap": "Mean absolute SHAP value",
+}
 _MEANINGS = {
     "permutation": "Each feature is shuffled among LSOAs that the model was not fitted on, for several seeds of "
     "folds and models; the loss of R² is what the model owed to it. Features that say the same share their loss.",
@@ -73,12 +80,14 @@ def _of_model(
     has_shares = rows["feature"].str.endswith("_share")
     hatched = "; hatched bars are category shares" if has_shares.any() and not has_shares.all() else ""
     figure = importance.ranked_importances(rows, method=method, titles=titles, model_id=model_id)
-    name = style.escape(method.replace("_", " of a "))
+    name = _NAMES.get(method, style.escape(method))
+    stability = (
+        "In brackets: seeds in which it is among the 20 highest. " if rows["top_share"].notna().any() else ""
+    )
     yield page.figure(
         figure,
-        name=f"Bars: features ranked by {name} importance, beside what chance gives",
-        caption=f"{name.capitalize()} importance in model <code>{style.escape(model_id)}</code>{hatched}. "
-        f"{beside_chance(rows)}",
+        name=f"Bars: features ranked by {name[0].lower() + name[1:]}, beside what chance gives",
+        caption=f"{name} in model <code>{style.escape(model_id)}</code>{hatched}. {stability}{beside_chance(rows)}",
     )
     if importance.is_of_groups(method):
         yield _members_table(rows, method, model_id, titles)

@@ -45,6 +45,10 @@ def test_each_figure_says_how_many_rise_above_chance(section):
     assert section.words.count("is not higher than the highest by chance, so do not read the order") == 1
 
 
+def test_the_brackets_are_explained_where_there_are_any(section):
+    assert section.words.count("In brackets: seeds in which it is among the 20 highest.") == 2
+
+
 def test_features_above_the_band_are_counted_beside_what_chance_puts_there():
     rows = made_up_importances()
     some = rows[rows["method"] == "permutation"]

@@ -9,7 +9,6 @@ from scipy import stats
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.science.comparison import tuned_models
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
 from streetimd_assets.science.examples import leading_features
 from streetimd_assets.science.feature_groups import find_groups
@@ -48,10 +47,8 @@ def world():
 
 @pytest.fixture(scope="module")
 def importances(world):
-    features, target, coordinates = world
-    given = {"target_name": "imd_score", "shares": SHARES, "feature_sets": ["embeddings"], "seed": 1}
-    models = tuned_models(features, target, coordinates, **given, estimators=["ridge"])
-    return feature_importances(features, target, models.scores, **GIVEN)
+    features, target, _ = world
+    return feature_importances(features, target, score_of("ridge"), **GIVEN)
 
 
 def test_the_planted_dimension_comes_first_for_every_model_and_method(importances):
