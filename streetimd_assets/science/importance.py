@@ -124,20 +124,19 @@ def feature_importances(
     forest = Model(target_name, feature_set, RandomForest.name, None if feature_set in UNPOOLED else statistic)
     leaning = list(dict.fromkeys([forest, best_model(scores, target_name)] if scores is not None else [forest]))
     boosted = Model(target_name, feature_set if feature_set in UNPOOLED else "percentages", LightGBM.name)
+    questions = [*((model, "permutation") for model in leaning), (boosted, "SHAP")]
     tables = []
-    for number, model in enumerate([*leaning, boosted], start=1):
+    for number, (model, question) in enumerate(questions, start=1):
         if progress:
-            method = "SHAP" if number > len(leaning) else "permutation"
-            progress(f"importance {number} of {len(leaning) + 1}: {model.model_id}, {method}")
+            progress(f"importance {number} of {len(questions)}: {question}, {model.model_id}")
         matrix = feature_matrix(known, shares=shares, **model.matrix_arguments())
         require_enough(len(matrix.lsoa_codes), "have these features and a target")
         asked = _Asked(model, learners[model.estimator], matrix, observed.loc[list(matrix.lsoa_codes)].to_numpy())
-        if number > len(leaning):
+        if question == "SHAP":
             tables.append(_by_contribution(asked, refits))
-            continue
-        tables += _by_permutation(asked, refits, n_permutations, n_clusters, n_components)
-        if model.estimator == RandomForest.name:
-            tables.append(_by_gini(asked, refits))
+        else:
+            tables += _by_permutation(asked, refits, n_permutations, n_clusters, n_components)
+            tables += _by_gini(asked, refits)
     key = list(TABLES["feature_importances"].key)
     return pd.concat(tables).sort_values(key, ignore_index=True)
 
@@ -176,9 +175,12 @@ def _by_permutation(
     return tables
 
 
-def _by_gini(asked: _Asked, refits: Refits) -> pd.DataFrame:
+def _by_gini(asked: _Asked, refits: Refits) -> list[pd.DataFrame]:
+    """Rows of a forest; none of another model."""
+    if asked.model.estimator != RandomForest.name:
+        return []
     draws = gini_shares(asked.estimator, asked.matrix, asked.target, refits=refits)
-    return ranked_features(asked.model, "gini", asked.matrix.names, draws, kinds=asked.matrix.is_embedding)
+    return [ranked_features(asked.model, "gini", asked.matrix.names, draws, kinds=asked.matrix.is_embedding)]
 
 
 def _by_contribution(asked: _Asked, refits: Refits) -> pd.DataFrame:
