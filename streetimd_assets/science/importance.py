@@ -249,7 +249,8 @@ class _Shuffling:
 
     def __call__(self, model: Regressor, fit: Fit) -> dict[str, Array]:
         values, truth = fit.matrix.values[fit.fold.test], fit.target[fit.fold.test]
-        rng = np.random.default_rng([fit.seed, int(fit.fold.name)])
+        # a stream of its own, apart from that which shuffles targets
+        rng = np.random.default_rng([fit.seed, int(fit.fold.name), 2])
         orders = np.array([rng.permutation(len(truth)) for _ in range(self.n_permutations)])
         predicted = {"permutation": shuffled_predictions(model, values, orders)}
         if self.groups is not None and self.groups.clusters is not None:

@@ -22,6 +22,8 @@ Ask = Callable[[npt.NDArray[Any]], Array]
 
 # beyond this reach a power series of doubles is less exact than a billionth
 _FARTHEST = 8.0
+# for all 33,755 LSOAs of England all 512 at once would take gigabytes
+_FEATURES_AT_ONCE = 128
 
 
 def shuffled_predictions(model: Regressor, values: Values, orders: Orders, groups: Orders | None = None) -> Array:
@@ -112,8 +114,10 @@ def _of_other_models(model: Any, values: Values, orders: Orders, groups: Orders)
     todo = np.unique(groups)
     if machine and len(todo) == len(groups):
         is_near = machine.reach(values) < _FARTHEST
-        if is_near.any():
-            predicted[groups[is_near]] = machine.by_series(values, orders, np.flatnonzero(is_near))
+        near = np.flatnonzero(is_near)
+        for start in range(0, len(near), _FEATURES_AT_ONCE):
+            some = near[start : start + _FEATURES_AT_ONCE]
+            predicted[groups[some]] = machine.by_series(values, orders, some)
         todo = groups[~is_near]
     for group in todo:
         members = np.flatnonzero(groups == group)

@@ -31,7 +31,7 @@ DECIDED_BY = {
     "title": {*SHEETS, "imagery_map", "attribution_sheet"},
     "sampling.spacing_m": {"sample_points"},
     "deprivation.target": {*MODELS, "noise_correlations", "embedding_components", "example_sheet"},
-    "modelling.effort": {"feature_importances"},
+    "modelling.effort": MODELS,
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores", "model_differences"},
     "modelling.block_side_m": COMPARED,

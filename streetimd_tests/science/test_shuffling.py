@@ -75,7 +75,8 @@ def test_support_vectors_far_off_are_predicted_as_exactly(asked, models, monkeyp
     values = asked[0].values[:N_HELD_OUT]
     by_series = shuffled_predictions(models["svr"], values, ORDERS)
     reach = np.median(shuffling._SupportVectors.of(models["svr"]).reach(values))
-    for farthest in (reach, 0):
+    monkeypatch.setattr(shuffling, "_FEATURES_AT_ONCE", 4)
+    for farthest in (8.0, reach, 0):
         monkeypatch.setattr(shuffling, "_FARTHEST", farthest)
         np.testing.assert_allclose(shuffled_predictions(models["svr"], values, ORDERS), by_series, atol=1e-9)
 
