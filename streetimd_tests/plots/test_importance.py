@@ -49,7 +49,7 @@ def test_without_a_band_only_the_bars_are_drawn():
     table = made_up_importances().assign(band_low=np.nan, band_high=np.nan, band_top=np.nan, top_share=np.nan)
     figure = importance.ranked_importances(table, method="permutation", titles=TITLES)
     assert [trace.name for trace in figure.data] == ["importance"]
-    assert list(figure.layout.yaxis.ticktext)[0] == "Dimension 3 (mean)"
+    assert next(iter(figure.layout.yaxis.ticktext)) == "Dimension 3 (mean)"
     assert "chance" not in figure.data[0].text[0]
 
 
