@@ -34,7 +34,7 @@ def london(run_variant):
             f'name = "london"\ntitle = "Two boroughs"\n{PLACES}{geography(addresses)}'
             "[sampling]\nspacing_m = 50\nmax_points_per_lsoa = 4\n"
             f'[imagery]\nsource = "painted"\nimage_size_px = 96\n{ENCODER}'
-            "[modelling]\nn_trees = 50\nn_folds = 3\nn_repeats = 2\nn_permutations = 2\n"
+            '[modelling]\neffort = "quick"\nn_trees = 50\nn_folds = 3\nn_repeats = 2\nn_permutations = 2\n'
         )
         return run_variant(text=text)
 
@@ -50,6 +50,18 @@ def test_real_boroughs_run_whole(london):
     whole = store.read("model_scores").query("fold == 'all' and split == 'random_folds'")
     best = whole[whole["feature_set"] == "embeddings"]["r2_low"].max()
     assert best > 0.2
+
+
+def test_with_two_boroughs_none_is_left_out_and_blocks_of_neighbours_are_the_headline(london):
+    scores = london.house.store.read("model_scores").query("fold == 'all' and experiment == 'tuned'")
+    refused = scores[scores["split"] == "leave_one_la_out"]
+    assert len(refused) > 10
+    assert refused["r2"].isna().all()
+    assert refused["note"].str.contains("only 2 local authorities are covered and 4 are needed").all()
+    assert scores[scores["split"] == "spatial_blocks"]["r2"].notna().all()
+    page = (london.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
+    assert "With spatial blocks held out, ridge on embeddings explains" in page
+    assert "No local authority is left out: only 2 local authorities are covered" in page
 
 
 def test_every_page_says_that_images_are_painted(london):
