@@ -897,14 +897,34 @@ TABLES: dict[str, Table] = {
                     "permutation: loss of R²; gini: share of impurity removed; shap: mean absolute effect on the "
                     "prediction, in units of the target",
                 ),
-                _number("importance_sd", "over shuffles (permutation), trees (gini) or folds (shap)"),
+                _number(
+                    "importance_sd", "over seeds and, of each, shuffles (permutation), trees (gini) or folds (shap)"
+                ),
                 _number("band_low", "2.5% of the same over features where the target is shuffled", nullable=True),
                 _number("band_high", "97.5% of the same over features where the target is shuffled", nullable=True),
                 _number(
-                    "top_share", "share of seeds of folds and model with it among the 20 highest", nullable=True
+                    "band_top",
+                    "highest of the same of any feature where the target is shuffled: what the first of many gets "
+                    "by chance",
+                    nullable=True,
+                ),
+                _number(
+                    "top_share",
+                    "permutation, gini: share of seeds of folds and model with it among the 20 highest",
+                    nullable=True,
+                ),
+                _number(
+                    "direction_r",
+                    "shap: correlation of the share with what it adds to the prediction; positive where more of it "
+                    "raises the target predicted",
+                    nullable=True,
                 ),
                 _count("position", "rank by importance, 1 is the highest"),
-                _text("members", "of a group, its features, one per line", nullable=True),
+                _text(
+                    "members",
+                    "of a cluster, its features; of a component, the ten with the largest loadings; one per line",
+                    nullable=True,
+                ),
             ),
             ("model_id", "method", "feature"),
             is_partitioned=False,

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from streetimd_assets.plots import (
     coverage,
     examples,
-    importance,
+    importance_sections,
     links,
     model_sections,
     pages,
@@ -70,21 +68,7 @@ def add_importance(
     if rows is None:
         page.add_section("importance", "Feature importance", missing_note("feature_importances"))
         return
-    blocks = [
-        pages.paragraph(
-            "Embedding dimensions have no names and go together: shuffling one of several that say the same costs "
-            "little, so a small bar does not mean a useless feature. Importance is the model’s, not the world’s."
-        )
-    ]
-    for method, model_id in sorted(set(zip(rows["method"], rows["model_id"], strict=True)), reverse=True):
-        blocks.append(
-            page.figure(
-                importance.ranked_importances(rows, method=method, titles=titles, model_id=model_id),
-                name=f"Bars: features ranked by {style.escape(method)} importance",
-                caption=f"{style.escape(method).capitalize()} importance in model "
-                f"<code>{style.escape(model_id)}</code>{_hatched(rows, model_id)}.",
-            )
-        )
+    blocks = importance_sections.importance_blocks(page, rows, titles)
     page.add_section("importance", "Feature importance", *blocks)
     page.add_section(
         "examples",
@@ -134,11 +118,6 @@ def _examples(
         )
         blocks += [f"<h3>{title}</h3>", block]
     return blocks
-
-
-def _hatched(rows: pd.DataFrame, model_id: str) -> str:
-    has_shares = rows.loc[rows["model_id"] == model_id, "feature"].str.endswith("_share").any()
-    return "; hatched bars are category shares" if has_shares else ""
 
 
 def add_recovered(page: pages.Page, tables: Tables) -> None:

@@ -38,7 +38,7 @@ def leading_features(importances: pd.DataFrame, *, n_features: int) -> pd.DataFr
     """
     columns = ["feature", "feature_position", "model_id"]
     is_permuted = importances["method"] == "permutation"
-    rows = importances[is_permuted] if is_permuted.any() else importances
+    rows = importances[is_permuted] if is_permuted.any() else importances[importances["method"] == "gini"]
     if rows.empty:
         return pd.DataFrame({name: pd.Series(dtype=int if "position" in name else str) for name in columns})
     sizes = rows.groupby("model_id").size().sort_index()

@@ -183,6 +183,9 @@ class Modelling(Section):
     n_noise_draws: int = Field(default=300, ge=20, description="draws of random noise")
     n_components: int = Field(default=20, ge=2, le=512, description="principal components kept")
     n_permutations: int = Field(default=5, ge=1, description="repeats of permutation importance")
+    n_clusters: int = Field(
+        default=20, ge=2, description="groups of correlated features whose importance is told as one"
+    )
     min_images_per_lsoa: int = Field(
         default=1, ge=1, description="LSOAs with fewer kept images are left out of correlation and models"
     )

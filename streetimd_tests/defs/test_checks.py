@@ -356,9 +356,11 @@ def test_a_check_of_the_models_catches_the_mistake_it_is_for(copy, instance, mod
         assert check.replace("_", " ") in failure_sentence(result)
 
 
-def test_an_importance_no_larger_than_its_spread_is_warned_of(copy, instance, monkeypatch):
-    table = store_of(copy.study, copy.folder).read("feature_importances").assign(importance_sd=1.0)
-    monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: table)
+def test_an_importance_no_larger_than_chance_gives_is_warned_of(copy, instance, monkeypatch):
+    table = store_of(copy.study, copy.folder).read("feature_importances")
+    # above the band, as one feature in forty is by chance, but not above the highest of as many by chance
+    spoilt = table.assign(band_low=-1.0, band_high=-0.9, band_top=table["importance"].max())
+    monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: spoilt)
     see_it_fail(copy, instance, "feature_importances", "leading_feature_stands_out")
 
 

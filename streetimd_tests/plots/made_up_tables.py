@@ -295,17 +295,27 @@ def made_up_predictions(codes, lads, rank, rng):
 
 
 def made_up_importances():
+    """Three features by permutation and Gini, two groups of each sort, and two shares by SHAP."""
     features = ["mean_embedding_003", "park_share", "mean_embedding_001"]
-    return pd.DataFrame(
-        {
-            "model_id": "imd_rank/both-mean/random_forest",
-            "method": ["permutation"] * 3 + ["gini"] * 3,
-            "feature": features * 2,
-            "importance": [0.2, 0.1, -0.01, 0.5, 0.3, 0.2],
-            "importance_sd": [0.02, 0.01, 0.01, 0.1, 0.1, 0.1],
-            "position": [1, 2, 3, 1, 2, 3],
-        }
-    )
+    forest, boosted = "imd_rank/both-mean/random_forest", "imd_rank/percentages/lightgbm"
+    eight = "\n".join([f"mean_embedding_{number:03d}" for number in range(7)] + ["park_share"])
+    columns = ["model_id", "method", "feature", "importance", "importance_sd", "band_low", "band_high", "band_top",
+               "top_share", "direction_r", "position", "members"]  # fmt: skip
+    none = float("nan")
+    rows = [
+        *((forest, "permutation", name, value, sd, -0.02, 0.05, 0.12, share, none, place, None)
+          for place, (name, value, sd, share) in enumerate(
+              zip(features, [0.2, 0.1, -0.01], [0.02, 0.01, 0.01], [1.0, 0.5, 0.0], strict=True), start=1)),
+        *((forest, "gini", name, value, 0.1, 0.0, high, 0.4, 1.0, none, place, None)
+          for place, (name, value, high) in enumerate(
+              zip(features, [0.5, 0.3, 0.2], [0.3, 0.1, 0.3], strict=True), start=1)),
+        (forest, "permutation_cluster", "cluster_01", 0.3, 0.02, -0.02, 0.05, 0.06, none, none, 1, eight),
+        (forest, "permutation_cluster", "cluster_02", 0.04, 0.02, -0.02, 0.05, 0.06, none, none, 2, features[0]),
+        (forest, "permutation_component", "component_02", 0.04, 0.02, -0.02, 0.05, 0.06, none, none, 1, eight),
+        (boosted, "shap", "terrace_share", 80.0, 5.0, 10.0, 20.0, 25.0, none, -0.9, 1, None),
+        (boosted, "shap", "park_share", 15.0, 5.0, 10.0, 20.0, 25.0, none, 0.1, 2, None),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def made_up_sensitivities():
