@@ -24,22 +24,32 @@ REPORTS = {"local_authority_report", "study_report"}
 SHEETS = {"classification_report", "labelling_page", "example_sheet"}
 COMPARED = {"model_scores", "model_differences", "lsoa_predictions", "fitted_models"}
 MODELS = {*COMPARED, "feature_importances"}
+LEFT_OVER = {"residual_autocorrelation", "residual_clusters"}
 # what each change decides itself, beside the reports; what follows is stale once these come out different
 DECIDED_BY = {
     "a prompt of a category": {"category_embeddings", "prompt_variants", "labelling_page", "image_labels"},
     "the label of a category": SHEETS,
     "title": {*SHEETS, "imagery_map", "attribution_sheet"},
     "sampling.spacing_m": {"sample_points"},
-    "deprivation.target": {*MODELS, "noise_correlations", "embedding_components", "example_sheet"},
+    "deprivation.target": {
+        *MODELS,
+        *LEFT_OVER,
+        "learning_curve",
+        "noise_correlations",
+        "embedding_components",
+        "example_sheet",
+    },
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores", "model_differences"},
-    "modelling.block_side_m": COMPARED,
+    "modelling.block_side_m": {*COMPARED, "learning_curve"},
+    "modelling.n_folds": {*MODELS, "learning_curve"},
+    "modelling.effort": {*COMPARED, "learning_curve"},
     "modelling.feature_set": COMPARED,
     "modelling.enough_images_per_lsoa": COMPARED,
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components"},
-    "modelling.seed": {*MODELS, "noise_correlations"},
+    "modelling.seed": {*MODELS, *LEFT_OVER, "learning_curve", "noise_correlations"},
     "assessment.n_per_category": {"assessment_images"},
     "assessment.rewordings": {"prompt_variants"},
     "assessment.n_labels_per_group": {"label_candidates"},
@@ -80,6 +90,8 @@ VALUES = {
     "modelling.n_trees": 77,
     "modelling.n_repeats": 9,
     "modelling.block_side_m": 900.0,
+    "modelling.n_folds": 9,
+    "modelling.effort": "full",
     "modelling.feature_set": "both",
     "modelling.enough_images_per_lsoa": 3,
     "modelling.n_permutations": 9,
