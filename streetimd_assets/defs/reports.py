@@ -27,6 +27,9 @@ STUDY_WIDE = (
     "model_scores",
     "model_differences",
     "lsoa_predictions",
+    "residual_autocorrelation",
+    "residual_clusters",
+    "learning_curve",
     "feature_importances",
     "example_images",
     "example_words",
@@ -97,7 +100,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **declared_page(house, "comparison", is_partitioned=True),
         code_version=stamp,
-        deps=["lsoa_predictions", "model_scores", "category_embeddings", "classification_report", *PER_AUTHORITY],
+        deps=[
+            *("lsoa_predictions", "residual_clusters", "model_scores"),
+            *("category_embeddings", "classification_report"),
+            *PER_AUTHORITY,
+        ],
     )
     def local_authority_report(
         context: dg.AssetExecutionContext, local_authority_scores: pd.DataFrame
@@ -147,6 +154,9 @@ def _local_tables(house: House, slug: str, lad_code: str) -> dict[str, pd.DataFr
     }
     predictions = store.read("lsoa_predictions")
     tables["lsoa_predictions"] = predictions[predictions["lad_code"] == lad_code]
+    if store.holds("residual_clusters"):
+        clusters = store.read("residual_clusters")
+        tables["residual_clusters"] = clusters[clusters["lad_code"] == lad_code]
     tables["model_scores"] = store.read("model_scores")
     tables["category_embeddings"] = store.read("category_embeddings")
     return tables

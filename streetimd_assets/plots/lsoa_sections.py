@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from streetimd_assets.plots import categories, maps, model_sections, pages, style
+from streetimd_assets.plots import categories, maps, model_sections, pages, residuals, style
 from streetimd_assets.plots.coverage import Tables, authority_names, missing_note, rows_of
 from streetimd_assets.plots.linked_maps import MANY_LSOAS, LinkedMaps
 from streetimd_assets.plots.maps import Shading
@@ -94,6 +94,7 @@ def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
         yield from _deprivation(deprivation.set_index("lsoa_code"), target, rows["predicted"])
     if model_id is not None:
         yield from _predictions(rows, target, f"<code>{style.escape(model_id)}</code>", deprivation)
+        yield from residuals.cluster_drawings(tables, target)
     yield from _components(tables)
 
 
@@ -200,7 +201,8 @@ def add_lsoas(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> No
     heads = ["LSOA", "Code", *(["Local authority"] if is_study else []), *(_HEADS[name] for name in numbers)]
     words = (0, 1, 2) if is_study else (0, 1)
     caption = "LSOAs by name" + (
-        f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale"
+        f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale; thin ones "
+        "rest on few images"
         if "predicted" in numbers
         else ""
     )
@@ -220,7 +222,7 @@ def _joined(tables: Tables, lsoas: "gpd.GeoDataFrame") -> pd.DataFrame:
     predictions = rows_of(tables, "lsoa_predictions")
     model_id = model_sections.chosen_model(rows_of(tables, "model_scores"), predictions)
     if predictions is not None:
-        wanted = ["lsoa_code", "predicted", "predicted_low", "predicted_high", "residual"]
+        wanted = ["lsoa_code", "predicted", "predicted_low", "predicted_high", "residual", "is_thin"]
         own = predictions.loc[predictions["model_id"] == model_id, [c for c in wanted if c in predictions]]
         joined = joined.merge(own, on="lsoa_code", how="left")
     return joined
@@ -231,7 +233,8 @@ def _cell(name: str, row: Mapping[Any, Any], target: str) -> str:
     written = style.number(row[name], digits)
     if name == "predicted" and not style.is_missing(row.get("predicted_low")):
         ends = (style.number(row[end], digits) for end in ("predicted_low", "predicted_high"))
-        return f"{written} ({' to '.join(ends)})"
+        # what rests on few images is named as such; an LSOA that was not predicted is neither
+        return f"{written} ({' to '.join(ends)}){', thin' if row.get('is_thin') is True else ''}"
     return written
 
 

@@ -12,11 +12,13 @@ from streetimd_assets.plots import (
     concepts,
     correlation_sections,
     label_quality,
+    learning_curve,
     local_sections,
     lsoa_sections,
     model_sections,
     pages,
     provenance,
+    residuals,
     study_sections,
     style,
 )
@@ -48,8 +50,9 @@ def study_report_page(
         Tables of :mod:`streetimd_assets.schemas` by name; one that is missing or empty leaves a
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
         `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
-        tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
-        `embedding_components`, `concept_correlations`, `model_scores`, `model_differences`, `lsoa_predictions`,
+        tables of labels, `lsoa_features`, `spatial_fields`, `imd_correlations`, `noise_correlations`,
+        `embedding_components`, `concept_correlations`, `model_scores`, `model_differences`,
+        `lsoa_predictions`, `residual_autocorrelation`, `residual_clusters`, `learning_curve`,
         `feature_importances`, `example_images`, `example_words`; besides, ``component_scores``
         (lsoa_code, component_1, component_2) and, of a synthetic study,
         ``recovered_beside_planted`` (finding, planted, recovered, unit).
@@ -87,6 +90,8 @@ def study_report_page(
     correlation_sections.add_components(page, tables)
     concepts.add_concepts(page, tables)
     model_sections.add_models(page, tables, titles, made.facts.get("Effort", ""))
+    residuals.add_residuals(page, tables)
+    learning_curve.add_learning_curve(page, tables)
     study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)
     lsoa_sections.add_lsoas(page, tables, lsoas)
@@ -112,8 +117,8 @@ def local_authority_page(
     tables
         Tables by name, only rows of this local authority: `panoramas`, `street_images`,
         `category_probabilities`, `prompt_sensitivities`, `lsoa_features`, `deprivation_indices`,
-        `lsoa_predictions`, `local_authority_scores`. `model_scores` tells what was predicted. Missing
-        or empty ones leave a sentence.
+        `lsoa_predictions`, `residual_clusters`, `local_authority_scores`. `model_scores` tells what was
+        predicted. Missing or empty ones leave a sentence.
     lsoas
         Columns ``lsoa_code``, ``lsoa_name`` and ``geometry`` in EPSG:27700.
     heading

@@ -230,3 +230,30 @@ def interval_coverage(scores: pd.DataFrame) -> float:
     whole = tuned_for_main_target(scores)
     rows = whole[(whole["estimator"] == "ridge") & (whole["split"] == "random_folds")]
     return float(rows["interval_coverage_share"].mean())
+
+
+def alike_among_neighbours(autocorrelation: pd.DataFrame, model_id: str) -> tuple[float, float]:
+    """Moran's I of a model's residuals and of its target, from ``residual_autocorrelation``; NaN if not known."""
+    rows = autocorrelation[autocorrelation["model_id"] == model_id]
+    if rows.empty:
+        return float("nan"), float("nan")
+    return float(rows["morans_i"].iloc[0]), float(rows["observed_morans_i"].iloc[0])
+
+
+def clusters_astray(clusters: pd.DataFrame) -> int:
+    """Count LSOAs of ``residual_clusters`` whose residual, or local I, has another sign than their cluster says.
+
+    Such as when high and low are swapped, which no statistic of the whole would show.
+    """
+    above = clusters["residual"] > clusters["residual"].mean()
+    own, _, around = clusters["cluster"].str.partition("_").to_numpy().T
+    is_named = clusters["cluster"].to_numpy() != "none"
+    wrong_side = above.to_numpy() != (own == "high")
+    wrong_sign = (clusters["local_i"].to_numpy() > 0) != (own == around)
+    return int(np.sum(is_named & (wrong_side | wrong_sign)))
+
+
+def ends_of_curve(curve: pd.DataFrame) -> tuple[float, float]:
+    """R² of the first and of the last step of ``learning_curve``, repeats together; NaN without rows."""
+    whole = curve[curve["repeat"] == "all"].sort_values("n_points_per_lsoa")["r2"].astype(float)
+    return (float(whole.iloc[0]), float(whole.iloc[-1])) if len(whole) else (float("nan"), float("nan"))

@@ -27,8 +27,10 @@ from streetimd_assets.science import (
     fitted,
     forest_table,
     importance,
+    learning_curve,
     local_scores,
     panoramas,
+    residuals,
     sampling,
     texts,
 )
@@ -157,6 +159,23 @@ def components_reversed(made):
     return table.assign(explained_variance_share=table["explained_variance_share"].to_numpy()[::-1]), scores
 
 
+def high_for_low(rows):
+    """Every LSOA in a clump of the other side than its residual."""
+    is_high = rows["residual"] > rows["residual"].mean()
+    return rows.assign(cluster=np.where(is_high, "low_low", "high_high"), local_i=0.5)
+
+
+def one_more_step(**columns):
+    """A curve that goes on from where it ends."""
+
+    def longer(rows):
+        last = rows[rows["repeat"] == "all"].iloc[[-1]]
+        n_points = last["n_points_per_lsoa"] + 1
+        return pd.concat([rows, last.assign(n_points_per_lsoa=n_points, **columns)], ignore_index=True)
+
+    return longer
+
+
 class Mute:
     """The demo's encoder with the softmax of a model whose scale was not read."""
 
@@ -190,6 +209,9 @@ MADE_BY = {
     "embedding_components": (components, "principal_components"),
     "concept_directions": (texts, "concept_directions"),
     "concept_correlations": (concepts, "concept_correlations"),
+    "residual_autocorrelation": (residuals, "residual_autocorrelation"),
+    "residual_clusters": (residuals, "residual_clusters"),
+    "learning_curve": (learning_curve, "learning_curve"),
     "local_authority_scores": (local_scores, "score_local_authority"),
 }
 # or another one, for some checks
@@ -202,6 +224,7 @@ MADE_BESIDE = {
 OF_THE_STUDY = {
     *("spatial_fields", "imd_correlations", "noise_correlations", "embedding_components", "concept_correlations"),
     "feature_importances",
+    *("residual_autocorrelation", "residual_clusters", "learning_curve"),
 }
 SPOILT = [
     ("lsoa_boundaries", "no_lsoa_is_missing", without_first_of_each),
@@ -243,6 +266,17 @@ SPOILT = [
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),
     ("embedding_components", "components_are_in_order", components_reversed),
+    ("residual_autocorrelation", "every_model_is_examined", drop_first),
+    (
+        "residual_autocorrelation",
+        "residuals_are_less_alike_than_the_target",
+        put(morans_i=lambda rows: rows["observed_morans_i"] + 0.2),
+    ),
+    ("residual_clusters", "every_lsoa_has_one_cluster", drop_first),
+    # high and low swapped, or taken from another row
+    ("residual_clusters", "clusters_follow_their_residuals", high_for_low),
+    ("learning_curve", "same_lsoas_at_every_step", in_part(0.5, n_lsoas=21)),
+    ("learning_curve", "more_points_do_not_read_worse", one_more_step(r2=-0.9, r2_low=-1.0, r2_high=-0.8)),
     (
         "concept_directions",
         "directions_have_unit_length",
@@ -362,6 +396,14 @@ def test_an_importance_no_larger_than_chance_gives_is_warned_of(copy, instance, 
     spoilt = table.assign(band_low=-1.0, band_high=-0.9, band_top=table["importance"].max())
     monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: spoilt)
     see_it_fail(copy, instance, "feature_importances", "leading_feature_stands_out")
+
+
+def test_a_study_without_images_has_no_learning_curve_and_goes_on(copy, instance):
+    shutil.rmtree(copy.folder / "demo/tables/image_embeddings")
+    result = copy.run("analyse", instance, ["learning_curve"])
+    assert result.success
+    assert all(evaluation.passed for evaluation in evaluations(result).values())
+    assert store_of(copy.study, copy.folder).read("learning_curve").empty
 
 
 def test_every_check_of_these_stages_is_spoilt_here(tiny):

@@ -26,6 +26,7 @@ COMPARED = {"model_scores", "model_differences", "lsoa_predictions", "fitted_mod
 MODELS = {*COMPARED, "feature_importances"}
 # they draw random surfaces, or the numbers these are drawn from
 SURFACES = {"spatial_fields", "imd_correlations", "noise_correlations"}
+LEFT_OVER = {"residual_autocorrelation", "residual_clusters"}
 # what each change decides itself, beside the reports; what follows is stale once these come out different
 DECIDED_BY = {
     "a prompt of a category": {"category_embeddings", "prompt_variants", "labelling_page", "image_labels"},
@@ -36,20 +37,21 @@ DECIDED_BY = {
     "concept_set": {"concept_directions"},
     "deprivation.target": {
         *(*MODELS, "spatial_fields", "noise_correlations", "embedding_components", "concept_correlations"),
+        *(*LEFT_OVER, "learning_curve"),
         *("example_images", "example_words", "example_sheet"),
     },
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores", "model_differences"},
-    "modelling.block_side_m": {*COMPARED, "concept_correlations"},
+    "modelling.block_side_m": {*COMPARED, "concept_correlations", "learning_curve"},
     "modelling.feature_set": COMPARED,
     "modelling.enough_images_per_lsoa": COMPARED,
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_clusters": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components", "feature_importances"},
-    "modelling.effort": {*MODELS, "imd_correlations", "concept_correlations"},
-    "modelling.seed": {*MODELS, *SURFACES, "concept_correlations"},
-    "modelling.n_folds": {*MODELS, "concept_correlations"},
+    "modelling.effort": {*MODELS, "imd_correlations", "concept_correlations", "learning_curve"},
+    "modelling.seed": {*MODELS, *SURFACES, *LEFT_OVER, "concept_correlations", "learning_curve"},
+    "modelling.n_folds": {*MODELS, "concept_correlations", "learning_curve"},
     "modelling.statistic": {*MODELS, "example_images", "example_words"},
     "assessment.n_per_category": {"assessment_images"},
     "assessment.rewordings": {"prompt_variants"},
@@ -97,15 +99,14 @@ VALUES = {
     "modelling.n_trees": 77,
     "modelling.n_repeats": 9,
     "modelling.block_side_m": 900.0,
+    "modelling.n_folds": 9,
     "modelling.feature_set": "both",
     "modelling.enough_images_per_lsoa": 3,
     "modelling.n_permutations": 9,
     "modelling.n_clusters": 9,
     "modelling.n_noise_draws": 99,
     "modelling.n_components": 9,
-    "modelling.effort": "full",
     "modelling.seed": 9,
-    "modelling.n_folds": 9,
     "modelling.statistic": "median",
     "assessment.n_per_category": 3,
     "assessment.rewordings": ("{} by the road.",),

@@ -102,6 +102,9 @@ def made_up_tables(lsoas=None, seed=0):
         "model_scores": made_up_scores(n),
         "model_differences": made_up_differences(made_up_scores(n)),
         "lsoa_predictions": made_up_predictions(codes, lads, rank, rng),
+        "residual_autocorrelation": made_up_autocorrelation(n),
+        "residual_clusters": made_up_clusters(codes, lads),
+        "learning_curve": made_up_curve(n),
         "component_scores": pd.DataFrame(
             {"lsoa_code": codes, "component_1": rng.normal(size=n), "component_2": rng.normal(size=n)}
         ),
@@ -292,6 +295,67 @@ def made_up_predictions(codes, lads, rank, rng):
             )
         )
     return pd.concat(tables, ignore_index=True)
+
+
+def made_up_autocorrelation(n):
+    return pd.DataFrame(
+        [
+            {
+                "model_id": f"imd_rank/{features}/{estimator}/{split}",
+                "split": split,
+                "morans_i": morans_i + 0.1 * place,
+                "expected_i": -1 / (n - 1),
+                "p_value": 0.001 if morans_i else 0.4,
+                "observed_morans_i": 0.52,
+                "n_neighbours": 8,
+                "n_lsoas": n,
+            }
+            for place, split in enumerate(SPLITS)
+            for features, estimator, morans_i in (
+                ("embeddings-mean", "ridge", 0.21),
+                ("embeddings-mean", "random_forest", 0.0),
+                ("baseline", "mean", 0.5),
+            )
+        ]
+    )
+
+
+def made_up_clusters(codes, lads):
+    """The first local authority's LSOAs are of every kind, the others of none."""
+    kinds = ["low_low", "low_high", "high_low", "high_high", "none"]
+    return pd.DataFrame(
+        {
+            "model_id": f"imd_rank/embeddings-mean/ridge/{SPLITS[-1]}",
+            "lsoa_code": codes,
+            "lad_code": lads,
+            "residual": 0.0,
+            "local_i": 0.0,
+            "cluster": [kinds[k % 5] if k < 25 else "none" for k in range(len(codes))],
+            "p_value": 0.5,
+            "q_value": 0.5,
+        }
+    )
+
+
+def made_up_curve(n):
+    return pd.DataFrame(
+        [
+            {
+                "n_points_per_lsoa": k,
+                "repeat": repeat,
+                "split": SPLITS[-1],
+                "estimator": "ridge",
+                "mean_points_per_lsoa": float(min(k, 6)),
+                "mean_images_per_lsoa": 4.0 * min(k, 6),
+                "r2": r2,
+                "r2_low": r2 - 0.05 if repeat == "all" else None,
+                "r2_high": r2 + 0.05 if repeat == "all" else None,
+                "n_lsoas": n,
+            }
+            for k, r2 in ((1, 0.40), (2, 0.47), (3, 0.495), (8, 0.50))
+            for repeat in ("0", "all")
+        ]
+    )
 
 
 def made_up_importances():

@@ -262,7 +262,8 @@ def test_the_study_page_leads_to_the_page_of_each_local_authority_that_has_one(t
 COMPONENTS_MAPPED = [f"Score on principal component {place}" for place in (1, 2)]
 MAPPED = ["Images kept", "Park: share of images", "IMD rank (1 = most deprived)",
           "Predicted IMD rank (1 = most deprived)", "Residual: observed minus predicted, ranks",
-          "Uncertainty: width of the 90% interval, ranks"]  # fmt: skip
+          "Uncertainty: width of the 90% interval, ranks",
+          "Where errors clump: better or worse off than it looks"]  # fmt: skip
 
 
 def test_both_pages_map_images_shares_deprivation_prediction_residual_and_uncertainty(study, local):

@@ -1,5 +1,6 @@
 """Each figure is what it should be for sound rows, and far from it for the one mistake it is for."""
 
+import math
 from dataclasses import asdict
 
 import geopandas as gpd
@@ -202,3 +203,31 @@ def test_the_share_inside_intervals_is_that_of_ridge_where_lsoas_are_exchangeabl
     scores = scores.assign(fold="all", experiment="tuned", target="imd_rank", r2=0.5)
     assert soundness.interval_coverage(scores) == pytest.approx(0.89)
     assert np.isnan(soundness.interval_coverage(scores.tail(2)))
+
+
+def test_clusters_of_the_other_side_are_counted_as_astray():
+    rows = pd.DataFrame(
+        {
+            "residual": [3.0, -3.0, 2.0, -2.0, 0.1, -0.1],
+            "local_i": [1.0, 1.0, -1.0, -1.0, 0.2, -0.2],
+            "cluster": ["high_high", "low_low", "high_low", "low_high", "none", "none"],
+        }
+    )
+    assert soundness.clusters_astray(rows) == 0
+    swapped = rows.assign(cluster=["low_low", "high_high", "low_high", "high_low", "none", "none"])
+    assert soundness.clusters_astray(swapped) == 4
+    assert soundness.clusters_astray(rows.assign(local_i=-rows["local_i"])) == 4
+
+
+def test_the_ends_of_a_curve_are_its_first_and_last_step_repeats_together():
+    curve = pd.DataFrame(
+        {"n_points_per_lsoa": [5, 1, 1, 3], "repeat": ["all", "0", "all", "all"], "r2": [0.6, 0.9, 0.2, 0.5]}
+    )
+    assert soundness.ends_of_curve(curve) == (0.2, 0.6)
+    assert all(math.isnan(end) for end in soundness.ends_of_curve(curve.iloc[:0]))
+
+
+def test_likeness_is_that_of_the_model_named():
+    rows = pd.DataFrame({"model_id": ["a", "b"], "morans_i": [0.1, 0.3], "observed_morans_i": [0.5, 0.6]})
+    assert soundness.alike_among_neighbours(rows, "b") == (0.3, 0.6)
+    assert all(math.isnan(end) for end in soundness.alike_among_neighbours(rows, "c"))
