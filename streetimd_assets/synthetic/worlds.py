@@ -5,7 +5,7 @@ drawn to see how often a method finds what is not there, and how much it finds o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -159,9 +159,9 @@ def number_world(
     direction = None
     if kind in ("signal", "two_cities"):
         direction = _unit(_random("direction", seed).standard_normal(n_dimensions))
-        embeddings = embeddings + SIGNAL_SD * np.outer(visible, direction)
+        embeddings += (SIGNAL_SD * np.outer(visible, direction)).astype(np.float32)
     look = CITY_SHIFT * _unit(_random("look", seed).standard_normal(n_dimensions))
-    embeddings = (embeddings + np.outer(city, look)).astype(np.float32)
+    embeddings += np.outer(city, look).astype(np.float32)
     truth = Truth(embeddings, direction, visible, IMAGE_SD, city, of_deprivation, of_embeddings)
     features = _features(coordinates, embeddings, image_counts, statistics, seed)
     return NumberWorld(kind, features, deprivation, coordinates, truth)
@@ -276,7 +276,7 @@ def _pooled(
 ) -> dict[str, Vectors]:
     """Draw the images of each LSOA and pool them, dimension by dimension."""
     rng = _random("images", seed)
-    pooling = {"mean": np.mean, "median": np.median, "max": np.max}
+    pooling: dict[str, Callable[..., Vectors]] = {"mean": np.mean, "median": np.median, "max": np.max}
     pooled: dict[str, Vectors] = {name: np.empty_like(embeddings) for name in statistics}
     for row, n in enumerate(n_images):
         images = embeddings[row] + IMAGE_SD * rng.standard_normal((n, embeddings.shape[1]), dtype=np.float32)
