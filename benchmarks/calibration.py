@@ -76,8 +76,7 @@ class Seen:
     rank: Array
     easting_m: Array
     northing_m: Array
-    by_place: list[Fold]
-    at_random: list[Fold]
+    splits: dict[str, list[Fold]]
 
     @classmethod
     def of(cls, world: NumberWorld, seed: int) -> "Seen":
@@ -87,8 +86,10 @@ class Seen:
             world.deprivation["imd_rank"].to_numpy(float),
             places["easting_m"].to_numpy(),
             places["northing_m"].to_numpy(),
-            leave_one_out_by_group(places["lad_code"].to_numpy(object)),
-            random_folds(len(places), n_folds=N_FOLDS, seed=seed),
+            {
+                "by_place": leave_one_out_by_group(places["lad_code"].to_numpy(object)),
+                "at_random": random_folds(len(places), n_folds=N_FOLDS, seed=seed),
+            },
         )
 
 
@@ -100,25 +101,20 @@ def judge(task: Task) -> Figures:
         world = task.world()
         seen = Seen.of(world, task.seed)
         figures = {"morans_i": morans_i(seen.rank, seen.easting_m, seen.northing_m)}
+        held_out = {name: predict(seen.matrix, seen.rank, folds) for name, folds in seen.splits.items()}
+        figures |= {f"r2_{name}": r2(seen, predicted) for name, predicted in held_out.items()}
         if world.truth.direction is None:
-            return figures | judge_skill(seen) | judge_tests(seen, task)
-        return figures | judge_skill(seen) | judge_recovery(world, seen)
-
-
-def judge_skill(seen: Seen) -> Figures:
-    """R² of ridge, tuned within the folds."""
-    return {
-        "r2_by_place": r2_of_ridge(seen.matrix, seen.rank, seen.by_place),
-        "r2_at_random": r2_of_ridge(seen.matrix, seen.rank, seen.at_random),
-    }
-
-
-def r2_of_ridge(matrix: FeatureMatrix, rank: Array, folds: Sequence[Fold]) -> float:
-    return float(r_squared(rank, predict(matrix, rank, folds)) or 0.0)
+            return figures | judge_tests(seen, task)
+        return figures | judge_coverage(world, seen, held_out) | judge_recovery(world, seen)
 
 
 def predict(matrix: FeatureMatrix, rank: Array, folds: Sequence[Fold]) -> Array:
+    """Held-out predictions of ridge, tuned within the part fitted on."""
     return cross_validate(ESTIMATORS["ridge"], matrix, rank, folds, seed=1).pooled()
+
+
+def r2(seen: Seen, predicted: Array) -> float:
+    return float(r_squared(seen.rank, predicted) or 0.0)
 
 
 def judge_tests(seen: Seen, task: Task) -> Figures:
@@ -152,39 +148,44 @@ def judge_tests(seen: Seen, task: Task) -> Figures:
     return figures
 
 
-def judge_recovery(world: NumberWorld, seen: Seen) -> Figures:
-    """Ridge beside ridge on noiseless embeddings, the direction found, and coverage of intervals."""
-    truth = world.truth
-    assert truth.direction is not None
-    noiseless = FeatureMatrix(truth.embeddings, seen.matrix.names, seen.matrix.lsoa_codes)
-    in_cities = within(seen.matrix.values.astype(float), truth.city)
-    patterns = {
-        "cosine_ridge": ridge_pattern(seen.matrix, seen.rank),
-        "cosine_covariance": pattern(seen.matrix.values.astype(float), seen.rank),
-        "cosine_in_cities": pattern(in_cities, within(seen.rank[:, None], truth.city)[:, 0]),
-        "cosine_coefficients": ridge_coefficients(seen.matrix, seen.rank),
-    }
-    figures = {name: float(found @ truth.direction) for name, found in patterns.items()}
-    figures["r2_noiseless"] = r2_of_ridge(noiseless, seen.rank, seen.by_place)
+def judge_coverage(world: NumberWorld, seen: Seen, held_out: dict[str, Array]) -> Figures:
+    """Share of LSOAs within their interval: all, and those of few images."""
     n_images = world.features["n_images_kept"].to_numpy(float)
-    for name, folds in (("at_random", seen.at_random), ("by_place", seen.by_place)):
-        covered = is_covered(seen, folds, n_images)
+    figures: Figures = {}
+    for name, predicted in held_out.items():
+        names = np.empty(len(predicted), dtype=object)
+        for fold in seen.splits[name]:
+            names[fold.test] = fold.name
+        low, high = cross_conformal(seen.rank, predicted, names, n_images)
+        covered = (low <= seen.rank) & (seen.rank <= high)
         figures[f"coverage_{name}"] = float(covered.mean())
         if (n_images <= FEW_IMAGES).any():
             figures[f"coverage_{name}_few"] = float(covered[n_images <= FEW_IMAGES].mean())
-    if truth.city.any():
-        by_city = leave_one_out_by_group(truth.city.astype(str).astype(object))
-        figures["r2_by_city"] = r2_of_ridge(seen.matrix, seen.rank, by_city)
     return figures
 
 
-def is_covered(seen: Seen, folds: Sequence[Fold], n_images: Array) -> npt.NDArray[np.bool_]:
-    predicted = predict(seen.matrix, seen.rank, folds)
-    names = np.empty(len(predicted), dtype=object)
-    for fold in folds:
-        names[fold.test] = fold.name
-    low, high = cross_conformal(seen.rank, predicted, names, n_images)
-    return np.asarray((low <= seen.rank) & (seen.rank <= high))
+def judge_recovery(world: NumberWorld, seen: Seen) -> Figures:
+    """Ridge on noiseless embeddings on the same folds, the directions found, and a city left out."""
+    truth, vectors = world.truth, seen.matrix.values.astype(float)
+    assert truth.direction is not None
+    ridge = ESTIMATORS["ridge"]
+    model: Any = ridge.fit(seen.matrix, seen.rank, ridge.tune(seen.matrix, seen.rank, seed=1), seed=1)
+    coefficients = -np.asarray(model[-1].coef_, dtype=float)
+    directions = {
+        # a linear model's coefficients are a filter, which also cancels what disturbs the reading; the pattern
+        # it reads is the features' covariance times them (Haufe et al. 2014, NeuroImage 87, equation 6)
+        "ridge": pattern(vectors, np.asarray(model.predict(seen.matrix.values), dtype=float)),
+        "covariance": pattern(vectors, seen.rank),
+        "in_cities": pattern(within(vectors, truth.city), within(seen.rank[:, None], truth.city)[:, 0]),
+        "coefficients": coefficients / np.linalg.norm(coefficients),
+    }
+    figures = {f"cosine_{name}": float(found @ truth.direction) for name, found in directions.items()}
+    noiseless = FeatureMatrix(truth.embeddings, seen.matrix.names, seen.matrix.lsoa_codes)
+    figures["r2_noiseless"] = r2(seen, predict(noiseless, seen.rank, seen.splits["by_place"]))
+    if truth.city.any():
+        by_city = leave_one_out_by_group(truth.city.astype(str).astype(object))
+        figures["r2_by_city"] = r2(seen, predict(seen.matrix, seen.rank, by_city))
+    return figures
 
 
 def within(values: Array, groups: npt.NDArray[np.intp]) -> Array:
@@ -196,26 +197,6 @@ def pattern(vectors: Array, rank: Array) -> Array:
     """Unit direction in which embeddings grow with deprivation: their covariance with it (rank 1 is the most)."""
     covariance = -(rank - rank.mean()) @ (vectors - vectors.mean(axis=0))
     return np.asarray(covariance / np.linalg.norm(covariance))
-
-
-def ridge_pattern(matrix: FeatureMatrix, rank: Array) -> Array:
-    """Unit direction of what ridge reads: covariance of embeddings with its answers.
-
-    The coefficients of a linear model are a filter, which also cancels what disturbs the reading; the pattern
-    that the filter reads is the features' covariance times them (Haufe et al. 2014, NeuroImage 87, equation 6).
-    """
-    model = ridge_on_all(matrix, rank)
-    return pattern(matrix.values.astype(float), np.asarray(model.predict(matrix.values), dtype=float))
-
-
-def ridge_coefficients(matrix: FeatureMatrix, rank: Array) -> Array:
-    coefficients = -np.asarray(ridge_on_all(matrix, rank)[-1].coef_, dtype=float)
-    return np.asarray(coefficients / np.linalg.norm(coefficients))
-
-
-def ridge_on_all(matrix: FeatureMatrix, rank: Array) -> Any:
-    ridge = ESTIMATORS["ridge"]
-    return ridge.fit(matrix, rank, ridge.tune(matrix, rank, seed=1), seed=1)
 
 
 # the table

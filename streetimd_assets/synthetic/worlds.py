@@ -150,6 +150,8 @@ def number_world(
     surfaces = of_deprivation.factor(places) @ _random("deprivation", seed).standard_normal(
         (n_lsoas, 2 + len(DOMAINS)), dtype=np.float32
     )
+    # two surfaces drawn over a city have a mean by chance: the gap between cities is to be what it says
+    surfaces = _centred_in_cities(surfaces, city)
     visible, hidden, *own = surfaces.T.astype(float)
     latent = math.sqrt(VISIBLE_SHARE) * visible + math.sqrt(1 - VISIBLE_SHARE) * hidden + CITY_GAP * city
     deprivation = combine_domains(coordinates, domain_surfaces(latent, dict(zip(DOMAINS, own, strict=True))))
@@ -229,6 +231,14 @@ def _covariance(field: Field, what: str, seed: int) -> Covariance:
     shape = shapes[int(rng.integers(2))]
     length_m = float(rng.uniform(1800, 2500)) * (1.0 if shape == "matern" else 0.75)
     return Covariance(shape, length_m, nugget, stretch=3.0, bearing_deg=float(rng.uniform(0, 180)))
+
+
+def _centred_in_cities(surfaces: Vectors, city: npt.NDArray[np.intp]) -> Vectors:
+    """Take the mean of each of two cities from surfaces; one city stays as it was drawn."""
+    if not city.any():
+        return surfaces
+    means = np.stack([surfaces[city == number].mean(axis=0) for number in (0, 1)])
+    return np.asarray(surfaces - means[city])
 
 
 def _background(factor: Vectors | None, places: Values, n_dimensions: int, seed: int) -> Vectors:
