@@ -5,7 +5,8 @@
 Each bug is one replacement in the source, which has to match exactly once. The project is copied into a
 temporary folder, patched there, and its own tests are run against the copy, also in the processes that they
 start: first those of the folders that the bug has most to do with, and the rest only if none of them failed.
-A bug that no test catches fails the command. The one test left out is that of this list itself.
+A test that fails without the bug too has caught nothing. A bug that no test catches fails the command. The
+one file of tests left out is that of this list itself.
 """
 
 import argparse
@@ -221,26 +222,42 @@ def _require_copy_wins(copy: Path, environment: dict[str, str]) -> None:
         raise RuntimeError(f"{found.stdout.strip()} is imported and not the copy, so no bug would be planted")
 
 
-def catch(mutation: Mutation, *, is_first_enough: bool) -> list[str]:
-    """Plant a bug in a copy and return the tests that failed."""
-    stop = ["-x"] if is_first_enough else []
+def catch(mutation: Mutation, broken: set[str], *, is_first_enough: bool) -> list[str]:
+    """Plant a bug in a copy and return the tests that fail because of it.
+
+    Tests that fail where no bug is planted are added to `broken` and left out from then on.
+    """
+    rest = [f"--ignore={folder}" for folder in mutation.folders]
     with copied_project() as copy:
         mutation.apply(copy)
-        near = run_tests(copy, ["-n0", *stop, *mutation.folders])
-        _tell(mutation, " ".join(mutation.folders), near)
-        if near.failed:
-            return near.failed
-        rest = [f"--ignore={folder}" for folder in mutation.folders]
-        far = run_tests(copy, [*stop, *rest])
-        _tell(mutation, "the rest", far)
-        return far.failed
+        for where, chosen in ((" ".join(mutation.folders), ["-n0", *mutation.folders]), ("the rest", rest)):
+            run = run_unbroken_tests(copy, [*(["-x"] if is_first_enough else []), *chosen], broken)
+            said = f"{len(run.failed)} failed" if run.failed else "none failed"
+            print(f"{mutation.bug} ({mutation.name}): {said} in {where}, {run.seconds:,.0f} s", flush=True)
+            for test in run.failed:
+                print(f"    {test}", flush=True)
+            if run.failed:
+                return run.failed
+    return []
 
 
-def _tell(mutation: Mutation, where: str, run: Run) -> None:
-    said = f"{len(run.failed)} failed" if run.failed else "all passed"
-    print(f"{mutation.bug} ({mutation.name}): {said} in {where}, {run.seconds:,.0f} s", flush=True)
-    for test in run.failed:
-        print(f"    {test}", flush=True)
+def run_unbroken_tests(copy: Path, arguments: Sequence[str], broken: set[str]) -> Run:
+    """Run tests until none is among the failed that would fail without the bug too."""
+    while True:
+        run = run_tests(copy, [*arguments, *(f"--deselect={test}" for test in sorted(broken))])
+        anyway = failing_without_bug(run.failed)
+        if not anyway:
+            return run
+        broken |= anyway
+        if len(anyway) < len(run.failed):
+            return Run([test for test in run.failed if test not in anyway], run.seconds)
+
+
+def failing_without_bug(tests: list[str]) -> set[str]:
+    if not tests:
+        return set()
+    with copied_project() as copy:
+        return set(run_tests(copy, ["-n0", *tests]).failed)
 
 
 def check_baseline(mutations: Sequence[Mutation]) -> None:
@@ -258,7 +275,10 @@ def main(arguments: argparse.Namespace) -> None:
     mutations = [one for one in MUTATIONS if not arguments.bug or one.name in arguments.bug]
     if arguments.baseline:
         check_baseline(mutations)
-    uncaught = [one.name for one in mutations if not catch(one, is_first_enough=not arguments.all)]
+    broken: set[str] = set()
+    uncaught = [one.name for one in mutations if not catch(one, broken, is_first_enough=not arguments.all)]
+    if broken:
+        print("failed without a bug too, and so caught none: " + ", ".join(sorted(broken)))
     print(f"{len(mutations) - len(uncaught)} of {len(mutations)} bugs are caught by ordinary tests")
     if uncaught:
         sys.exit("no test catches " + ", ".join(uncaught))
