@@ -24,6 +24,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 OWN_TEST = "streetimd_tests/test_mutations.py"
+# a line of pytest's short summary; what a test is given may hold spaces
+FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+::[^\s\[]+(?:\[.*?\])?)(?= - |$)", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -201,13 +203,13 @@ def run_tests(copy: Path, arguments: Sequence[str]) -> Run:
         If the tests could not be run at all: that is no test that failed.
     """
     path = os.pathsep.join(filter(None, (str(copy), os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": path}
     _require_copy_wins(copy, environment)
     command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider"]
     command += [f"--ignore={OWN_TEST}", *arguments]
     started = time.monotonic()
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+::.+?)(?: - .*)?$", done.stdout, flags=re.MULTILINE)
+    failed = FAILED_TEST.findall(done.stdout)
     if done.returncode not in (0, 1) or bool(failed) != (done.returncode == 1):
         raise RuntimeError(f"the tests could not be run:\n{done.stdout[-3000:]}\n{done.stderr[-1000:]}")
     return Run(failed, time.monotonic() - started)

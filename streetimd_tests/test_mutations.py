@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.mutations import MUTATIONS, OWN_TEST, PROJECT
+from benchmarks.mutations import MUTATIONS, OWN_TEST, PROJECT, run_tests
 
 BUGS = {
     "softmax without logit scale",
@@ -52,3 +52,48 @@ def test_every_bug_that_r2_cannot_see_is_planted_under_a_name_of_its_own():
     names = [mutation.name for mutation in MUTATIONS]
     assert len(set(names)) == len(names)
     assert Path(__file__) == PROJECT / OWN_TEST
+
+
+TESTS = """
+import subprocess, sys
+import pytest, streetimd_assets
+
+@pytest.fixture
+def broken():
+    raise ValueError("a fixture - that fails")
+
+def test_that_passes():
+    assert streetimd_assets.IS_COPY
+
+@pytest.mark.parametrize("name", ["a name - with spaces"])
+def test_that_fails(name):
+    assert 0, "why - it failed"
+
+def test_whose_fixture_fails(broken):
+    pass
+
+def test_in_a_process():
+    subprocess.run([sys.executable, "-c", "import streetimd_assets; streetimd_assets.IS_COPY"], check=True)
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "streetimd_assets").mkdir()
+    (tmp_path / "streetimd_assets" / "__init__.py").write_text("IS_COPY = True")
+    (tmp_path / "test_it.py").write_text(TESTS)
+    return tmp_path
+
+
+def test_the_tests_of_a_copy_are_run_on_the_copy_and_those_that_failed_are_named(project):
+    assert run_tests(project, ["-n0"]).failed == [
+        "test_it.py::test_that_fails[a name - with spaces]",
+        "test_it.py::test_whose_fixture_fails",
+    ]
+    assert run_tests(project, ["-n0", "-k", "passes or process"]).failed == []
+
+
+def test_a_copy_whose_tests_cannot_be_run_has_caught_nothing(project):
+    (project / "test_it.py").write_text("import nothing_of_that_name")
+    with pytest.raises(RuntimeError, match="the tests could not be run"):
+        run_tests(project, ["-n0"])
