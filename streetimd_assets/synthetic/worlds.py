@@ -144,20 +144,10 @@ def number_world(
         if value not in get_args(known):
             raise ScienceError(f"'{value}' is not known of a number world; use {', '.join(get_args(known))}")
     coordinates, city = _town(n_lsoas, n_local_authorities, 2 if kind == "two_cities" else 1, seed)
-    places = coordinates[["easting_m", "northing_m"]].to_numpy(float)
     of_deprivation = _covariance(field, "deprivation", seed)
     of_embeddings = None if kind == "null_iid" else _covariance(field, "embeddings", seed)
-    surfaces = of_deprivation.factor(places) @ _random("deprivation", seed).standard_normal(
-        (n_lsoas, 2 + len(DOMAINS)), dtype=np.float32
-    )
-    # two surfaces drawn over a city have a mean by chance: the gap between cities is to be what it says
-    surfaces = _centred_in_cities(surfaces, city)
-    visible, hidden, *own = surfaces.T.astype(float)
-    latent = math.sqrt(VISIBLE_SHARE) * visible + math.sqrt(1 - VISIBLE_SHARE) * hidden + CITY_GAP * city
-    deprivation = combine_domains(coordinates, domain_surfaces(latent, dict(zip(DOMAINS, own, strict=True))))
-    embeddings = _background(
-        None if of_embeddings is None else of_embeddings.factor(places), places, n_dimensions, seed
-    )
+    deprivation, visible = _deprivation(coordinates, city, of_deprivation, seed)
+    embeddings = _background(coordinates, of_embeddings, n_dimensions, seed)
     direction = None
     if kind in ("signal", "two_cities"):
         direction = _unit(_random("direction", seed).standard_normal(n_dimensions))
@@ -171,30 +161,27 @@ def number_world(
 
 def _town(n_lsoas: int, n_groups: int, n_cities: int, seed: int) -> tuple[pd.DataFrame, npt.NDArray[np.intp]]:
     """Lay out LSOAs in local authorities, by code; a city has its own local authorities."""
-    cities = []
-    for city, (rows, groups) in enumerate(
-        zip(
-            np.array_split(np.arange(n_lsoas), n_cities), np.array_split(np.arange(n_groups), n_cities), strict=True
-        )
-    ):
-        places = _scatter(len(rows), seed, city)
-        group = np.empty(len(rows), dtype=int)
-        _share_out(places, np.arange(len(rows)), list(groups), group)
-        cities.append(
-            np.column_stack([places + np.array([city * CITIES_APART_M, 0]), group, np.full(len(rows), city)])
-        )
-    town = np.concatenate(cities)
+    rows, groups = (np.array_split(np.arange(n), n_cities) for n in (n_lsoas, n_groups))
+    town = np.concatenate([_city(number, len(rows[number]), groups[number], seed) for number in range(n_cities)])
     # within a local authority from north to south, as real codes more or less go
     town = town[np.lexsort((-town[:, 1], town[:, 2]))]
     coordinates = pd.DataFrame(
         {
             "lsoa_code": [f"Z01{number:06d}" for number in range(1, n_lsoas + 1)],
-            "lad_code": [f"Z06{int(number) + 1:06d}" for number in town[:, 2]],
+            "lad_code": [f"Z06{int(group) + 1:06d}" for group in town[:, 2]],
             "easting_m": town[:, 0],
             "northing_m": town[:, 1],
         }
     )
     return coordinates, town[:, 3].astype(np.intp)
+
+
+def _city(number: int, n: int, groups: npt.NDArray[np.intp], seed: int) -> Values:
+    """Easting, northing, local authority and city of each of n LSOAs."""
+    places = _scatter(n, seed, number)
+    owner = np.empty(n, dtype=int)
+    _share_out(places, np.arange(n), list(groups), owner)
+    return np.column_stack([places + np.array([number * CITIES_APART_M, 0]), owner, np.full(n, number)])
 
 
 def _scatter(n: int, seed: int, city: int) -> Values:
@@ -233,6 +220,19 @@ def _covariance(field: Field, what: str, seed: int) -> Covariance:
     return Covariance(shape, length_m, nugget, stretch=3.0, bearing_deg=float(rng.uniform(0, 180)))
 
 
+def _deprivation(
+    coordinates: pd.DataFrame, city: npt.NDArray[np.intp], covariance: Covariance, seed: int
+) -> tuple[pd.DataFrame, Values]:
+    """Draw deprivation, and the part of it that streets show, shape (n_lsoas,)."""
+    shape = (len(coordinates), 2 + len(DOMAINS))
+    drawn = _random("deprivation", seed).standard_normal(shape, dtype=np.float32)
+    # two surfaces drawn over a city have a mean by chance: the gap between cities is to be what it says
+    surfaces = _centred_in_cities(covariance.factor(_places(coordinates)) @ drawn, city)
+    visible, hidden, *own = surfaces.T.astype(float)
+    latent = math.sqrt(VISIBLE_SHARE) * visible + math.sqrt(1 - VISIBLE_SHARE) * hidden + CITY_GAP * city
+    return combine_domains(coordinates, domain_surfaces(latent, dict(zip(DOMAINS, own, strict=True)))), visible
+
+
 def _centred_in_cities(surfaces: Vectors, city: npt.NDArray[np.intp]) -> Vectors:
     """Take the mean of each of two cities from surfaces; one city stays as it was drawn."""
     if not city.any():
@@ -241,16 +241,20 @@ def _centred_in_cities(surfaces: Vectors, city: npt.NDArray[np.intp]) -> Vectors
     return np.asarray(surfaces - means[city])
 
 
-def _background(factor: Vectors | None, places: Values, n_dimensions: int, seed: int) -> Vectors:
+def _background(coordinates: pd.DataFrame, covariance: Covariance | None, n_dimensions: int, seed: int) -> Vectors:
     """Embeddings that know nothing of deprivation: few directions vary much, most a little."""
     rng = _random("embeddings", seed)
-    drawn = rng.standard_normal((len(places), n_dimensions), dtype=np.float32)
-    surfaces = drawn if factor is None else factor @ drawn
+    drawn = rng.standard_normal((len(coordinates), n_dimensions), dtype=np.float32)
+    surfaces = drawn if covariance is None else covariance.factor(_places(coordinates)) @ drawn
     variances = (np.arange(n_dimensions) + 5.0) ** -1.5
     spread = PLACE_SD * np.sqrt(variances / variances.sum())
     directions = np.linalg.qr(rng.standard_normal((n_dimensions, n_dimensions)))[0]
     middle = MEAN_LENGTH * _unit(rng.standard_normal(n_dimensions))
     return np.asarray(middle + surfaces @ (spread[:, None] * directions).astype(np.float32), dtype=np.float32)
+
+
+def _places(coordinates: pd.DataFrame) -> Values:
+    return coordinates[["easting_m", "northing_m"]].to_numpy(float)
 
 
 def _features(
