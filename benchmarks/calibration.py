@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from streetimd_assets.science.comparison import cross_validate
 from streetimd_assets.science.correlation import correlate, dimension_correlations
 from streetimd_assets.science.estimators import ESTIMATORS
 from streetimd_assets.science.folds import Fold, leave_one_out_by_group, random_folds
+from streetimd_assets.science.holding_out import cross_validate
 from streetimd_assets.science.intervals import cross_conformal
 from streetimd_assets.science.matrices import FeatureMatrix, feature_matrix
 from streetimd_assets.science.scoring import r_squared

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.calibration import CITIES, DIMENSIONS, FIELDS, RECOVERY, UNEVEN, Line, Task, judge
-from streetimd_assets.science.comparison import cross_validate
 from streetimd_assets.science.estimators import ESTIMATORS
 from streetimd_assets.science.folds import random_folds
+from streetimd_assets.science.holding_out import cross_validate
 from streetimd_assets.science.matrices import feature_matrix, with_target
 from streetimd_assets.science.scoring import r_squared
 from streetimd_assets.synthetic.worlds import number_world

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from streetimd_assets.science.classification import classify_images
-from streetimd_assets.science.comparison import cross_validate
 from streetimd_assets.science.correlation import dimension_correlations, noise_correlations, principal_components
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
 from streetimd_assets.science.features import stack_embeddings, summarise_lsoas
 from streetimd_assets.science.folds import random_folds
+from streetimd_assets.science.holding_out import cross_validate
 from streetimd_assets.science.matrices import feature_matrix, with_target
 from streetimd_assets.synthetic.worlds import number_world
 from streetimd_tests.planted_features import embedding_cells, shuffled
