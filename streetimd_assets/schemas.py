@@ -608,6 +608,13 @@ TABLES: dict[str, Table] = {
                 _number("morans_i", "Moran's I among the 8 nearest LSOAs: 0 is no likeness, 1 is a smooth surface"),
                 _number("range_m", "of the field fitted: likeness falls to 1/e over this distance", "m"),
                 _number("smooth_share", "share of the field's variance that neighbours have in common"),
+                _text("shape", "of the field by distance, from the roughest: exponential, matern or gaussian"),
+                _number("stretch", "how many times farther likeness reaches along bearing_deg than across it"),
+                _number(
+                    "bearing_deg",
+                    "direction in which likeness reaches farthest, clockwise from grid north, 0 to 180",
+                    "deg",
+                ),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure",),

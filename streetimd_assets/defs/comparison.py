@@ -8,7 +8,7 @@ import pandas as pd
 
 from streetimd_assets.defs.correlation import WAIST
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.study_wide import Coverage, Waist, everywhere, read_waist
+from streetimd_assets.defs.study_wide import Coverage, Waist, coordinates, everywhere, read_waist
 from streetimd_assets.defs.table_asset import (
     Check,
     Made,
@@ -20,7 +20,7 @@ from streetimd_assets.defs.table_asset import (
     table_asset,
 )
 from streetimd_assets.errors import ScienceError
-from streetimd_assets.science import comparison, fitted, geography, local_scores, soundness
+from streetimd_assets.science import comparison, fitted, local_scores, soundness
 
 EVERY_PREDICTION_IS_HELD_OUT = Check(
     "every_prediction_is_held_out",
@@ -142,21 +142,6 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[pd.DataFrame, comparison
         progress=log,
     )
     return forests, tuned
-
-
-def coordinates(house: House, waist: Waist) -> pd.DataFrame:
-    """Return where each LSOA is: columns lsoa_code, easting_m, northing_m, lad_code (EPSG:27700)."""
-    outlines = geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", waist.local_authorities))
-    # a point inside, where a centroid could fall outside a bent LSOA
-    inside = outlines.geometry.representative_point()
-    return pd.DataFrame(
-        {
-            "lsoa_code": outlines["lsoa_code"],
-            "easting_m": inside.x,
-            "northing_m": inside.y,
-            "lad_code": outlines["lad_code"],
-        }
-    )
 
 
 def _of_scores(scores: pd.DataFrame) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:

@@ -14,12 +14,14 @@ from streetimd_assets.defs.study_wide import Coverage, everywhere
 from streetimd_assets.defs.table_asset import refusals_in_one_sentence, stamped
 from streetimd_assets.plots import report
 from streetimd_assets.schemas import EMBEDDING
-from streetimd_assets.science import correlation, features, geography
+from streetimd_assets.science import components as component_science
+from streetimd_assets.science import features, geography
 
 STUDY_WIDE = (
     "category_embeddings",
     "imd_correlations",
     "noise_correlations",
+    "spatial_fields",
     "embedding_components",
     "model_scores",
     "lsoa_predictions",
@@ -159,7 +161,7 @@ def _component_scores(house: House, slugs: list[str], components: pd.DataFrame) 
     rows = house.store.read_study_wide("lsoa_features", slugs, ["lsoa_code", "mean_embedding"])
     rows = rows[rows["mean_embedding"].notna()]
     first = components.sort_values("component").head(2)
-    scores = correlation.component_scores(
+    scores = component_science.component_scores(
         features.stack_embeddings(rows["mean_embedding"]), features.stack_embeddings(first["loadings"])
     )
     named = {f"component_{place}": scores[:, place - 1] for place in range(1, scores.shape[1] + 1)}

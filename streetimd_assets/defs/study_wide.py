@@ -13,6 +13,7 @@ from pydantic import Field
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import TableMissingError
 from streetimd_assets.science import features as feature_science
+from streetimd_assets.science import geography
 
 ALL_LOCAL_AUTHORITIES = dg.AllPartitionMapping()
 
@@ -54,6 +55,10 @@ class Waist:
         """One column of the index by LSOA code."""
         return self.deprivation.set_index("lsoa_code")[name].astype(float)
 
+    def measures(self, names: Sequence[str]) -> pd.DataFrame:
+        """Columns of the index by LSOA code."""
+        return self.deprivation.set_index("lsoa_code")[list(names)]
+
     @property
     def figures(self) -> dict[str, Any]:
         """What every study-wide asset says of its coverage."""
@@ -88,6 +93,21 @@ def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = 
     joined = features[["lsoa_code"]].merge(deprivation, on="lsoa_code", how="inner", validate="one_to_one")
     features = features[features["lsoa_code"].isin(joined["lsoa_code"])].reset_index(drop=True)
     return Waist(features, joined, slugs, len(house.study.slugs))
+
+
+def coordinates(house: House, waist: Waist) -> pd.DataFrame:
+    """Return where each LSOA covered is: columns lsoa_code, easting_m, northing_m, lad_code (EPSG:27700)."""
+    outlines = geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", waist.local_authorities))
+    # a point inside, where a centroid could fall outside a bent LSOA
+    inside = outlines.geometry.representative_point()
+    return pd.DataFrame(
+        {
+            "lsoa_code": outlines["lsoa_code"],
+            "easting_m": inside.x,
+            "northing_m": inside.y,
+            "lad_code": outlines["lad_code"],
+        }
+    )
 
 
 def everywhere(*names: str) -> list[dg.AssetDep]:

@@ -94,6 +94,27 @@ def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
         yield from _deprivation(deprivation.set_index("lsoa_code"), target, rows["predicted"])
     if model_id is not None:
         yield from _predictions(rows, target, f"<code>{style.escape(model_id)}</code>", deprivation)
+    yield from _components(tables)
+
+
+def _components(tables: Tables) -> Iterator[Drawing]:
+    """Yield where LSOAs lie on the first principal components of what they look like."""
+    scores, components = rows_of(tables, "component_scores"), rows_of(tables, "embedding_components")
+    if scores is None or components is None:
+        return
+    rows, known = scores.set_index("lsoa_code"), components.set_index("component")
+    target = style.measure_label(model_sections.target_of(tables))
+    for place in (1, 2):
+        if f"component_{place}" not in rows or place not in known.index:
+            continue
+        values, r = rows[f"component_{place}"].astype(float), style.number(known.loc[place, "pearson_r"])
+        yield (
+            values,
+            maps.score_shading(values),
+            f"Score on principal component {place}",
+            f"Of the mean embeddings ({style.percent(known.loc[place, 'explained_variance_share'])} of their "
+            f"variance; r with {target} {r}). The sign is arbitrary: LSOAs of one colour look alike in this.",
+        )
 
 
 def _deprivation(rows: pd.DataFrame, target: str, predicted: pd.Series) -> Iterator[Drawing]:

@@ -102,6 +102,12 @@ def residual_shading(values: pd.Series, measure: str) -> Shading:
     return Shading(-reach, reach, style.DIVERGING, digits=digits, hatches_negative=True)
 
 
+def score_shading(values: pd.Series) -> Shading:
+    """Return a shading of scores whose sign is arbitrary, white in the middle and as wide on either side."""
+    reach = max(abs(end) for end in _ends(values)) or 1.0
+    return Shading(-reach, reach, style.DIVERGING, digits=2, hatches_negative=True)
+
+
 def _ends(values: pd.Series) -> tuple[float, float]:
     known = values.astype(float).dropna()
     return (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)

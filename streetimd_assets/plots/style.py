@@ -110,6 +110,11 @@ def plural(value: Any, noun: str, nouns: str | None = None) -> str:
     return f"{count(value)} {noun if value == 1 else nouns or noun + 's'}"
 
 
+def sample_size(rows: Any) -> str:
+    """Return how many LSOAs the rows of a table rest on, in words."""
+    return plural(int(rows["n_lsoas"].max()), "LSOA") if len(rows) else "no LSOAs"
+
+
 def title_of(category: str, titles: Mapping[str, str]) -> str:
     """Return what people read for a category, escaped; its name in words if it has no title."""
     return escape(titles.get(category) or category.replace("_", " "))

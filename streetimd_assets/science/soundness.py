@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from streetimd_assets.science import surrogates
+from streetimd_assets.science.correlation import eastings_and_northings, field_of
+
 Vectors = npt.NDArray[np.float32]
 # median |z| of a standard normal: of noise, the median |r| is this over the root of n - 1
 _MEDIAN_ABSOLUTE_NORMAL = 0.6745
@@ -160,9 +163,34 @@ def mirror_of_ranks(correlations: pd.DataFrame) -> float:
 
 
 def noise_beside_expected(noise: pd.DataFrame) -> float:
-    """Median |r| of the noise draws over what independent normal noise gives; 1 if all is well."""
-    n_lsoas = int(noise["n_lsoas"].iloc[0])
-    return float(noise["median_absolute_r"].median() * np.sqrt(n_lsoas - 1) / _MEDIAN_ABSOLUTE_NORMAL)
+    """Median |r| of the independent draws over what independent normal noise gives; 1 if all is well."""
+    draws = noise[noise["kind"] == "independent"]
+    n_lsoas = int(draws["n_lsoas"].iloc[0])
+    return float(draws["median_absolute_r"].median() * np.sqrt(n_lsoas - 1) / _MEDIAN_ABSOLUTE_NORMAL)
+
+
+def autocorrelation_of_surrogates(
+    target: "pd.Series[float]", places: pd.DataFrame, fields: pd.DataFrame, *, seed: int, n_draws: int = 20
+) -> tuple[float, float]:
+    """Moran's I of the target, and the mean of that of surfaces drawn from its field; alike if all is well.
+
+    Parameters
+    ----------
+    target
+        By ``lsoa_code``, named as in `fields`.
+    places
+        ``easting_m`` and ``northing_m`` (EPSG:27700), indexed by ``lsoa_code``.
+    fields
+        Rows of ``spatial_fields``.
+    seed, n_draws
+        Of the surfaces.
+    """
+    known = target.dropna().sort_index()
+    values, where = known.to_numpy(float), eastings_and_northings(places, known.index)
+    field = field_of(fields, str(target.name))
+    surfaces = surrogates.surrogate_surfaces(values, *where, n_draws=n_draws, seed=seed, field=field)
+    drawn = [surrogates.morans_i(surface, *where) for surface in surfaces.T]
+    return surrogates.morans_i(values, *where), float(np.mean(drawn))
 
 
 def gain_over_baselines(scores: pd.DataFrame) -> tuple[float, str]:

@@ -20,6 +20,7 @@ from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import (
     classification,
     comparison,
+    components,
     correlation,
     features,
     fitted,
@@ -175,7 +176,8 @@ MADE_BY = {
     "planted_scenes": (PaintedStreets, "planted_scenes"),
     "imd_correlations": (correlation, "dimension_correlations"),
     "noise_correlations": (correlation, "noise_correlations"),
-    "embedding_components": (correlation, "principal_components"),
+    "spatial_fields": (correlation, "spatial_fields"),
+    "embedding_components": (components, "principal_components"),
     "local_authority_scores": (local_scores, "score_local_authority"),
 }
 # or another one, for some checks
@@ -185,7 +187,13 @@ MADE_BESIDE = {
     "every_image_is_embedded": (embedding_defs, "_chunks"),
     "scale_is_the_models_own": (embedding_defs.LazyEncoder, "loaded"),
 }
-OF_THE_STUDY = {"imd_correlations", "noise_correlations", "embedding_components", "feature_importances"}
+OF_THE_STUDY = {
+    "spatial_fields",
+    "imd_correlations",
+    "noise_correlations",
+    "embedding_components",
+    "feature_importances",
+}
 SPOILT = [
     ("lsoa_boundaries", "no_lsoa_is_missing", without_first_of_each),
     ("lsoa_boundaries", "outlines_do_not_overlap", larger_outlines),
@@ -221,6 +229,7 @@ SPOILT = [
     ("lsoa_features", "most_lsoas_have_images", put(n_images_kept=0)),
     ("planted_lsoas", "planted_shares_sum_to_one", put(park_planted_share=0.9)),
     ("planted_scenes", "every_picture_was_planted", drop_first),
+    ("spatial_fields", "surrogates_keep_autocorrelation", put(range_m=1.0)),
     ("imd_correlations", "ranks_and_scores_mirror_each_other", ranks_the_other_way),
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),

@@ -23,19 +23,28 @@ PLACES = ("Farrowby", "Elmsthorpe")
 REPORTS = {"local_authority_report", "study_report"}
 SHEETS = {"classification_report", "labelling_page", "example_sheet"}
 MODELS = {"model_scores", "lsoa_predictions", "fitted_models", "feature_importances"}
+# they draw random surfaces, or the numbers these are drawn from
+SURFACES = {"spatial_fields", "imd_correlations", "noise_correlations"}
 # what each change decides itself, beside the reports; what follows is stale once these come out different
 DECIDED_BY = {
     "a prompt of a category": {"category_embeddings", "prompt_variants", "labelling_page", "image_labels"},
     "the label of a category": SHEETS,
     "title": {*SHEETS, "imagery_map", "attribution_sheet"},
     "sampling.spacing_m": {"sample_points"},
-    "deprivation.target": {*MODELS, "noise_correlations", "embedding_components", "example_sheet"},
+    "deprivation.target": {
+        *MODELS,
+        "spatial_fields",
+        "noise_correlations",
+        "embedding_components",
+        "example_sheet",
+    },
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores"},
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components"},
-    "modelling.seed": {*MODELS, "noise_correlations"},
+    "modelling.effort": {"imd_correlations"},
+    "modelling.seed": {*MODELS, *SURFACES},
     "assessment.n_per_category": {"assessment_images"},
     "assessment.rewordings": {"prompt_variants"},
     "assessment.n_labels_per_group": {"label_candidates"},
@@ -78,6 +87,7 @@ VALUES = {
     "modelling.n_permutations": 9,
     "modelling.n_noise_draws": 99,
     "modelling.n_components": 9,
+    "modelling.effort": "full",
     "modelling.seed": 9,
     "assessment.n_per_category": 3,
     "assessment.rewordings": ("{} by the road.",),

@@ -85,15 +85,10 @@ def made_up_tables(lsoas=None, seed=0):
         "prompt_sensitivities": made_up_sensitivities(),
         "lsoa_features": made_up_features(codes, lads, rng),
         "imd_correlations": made_up_correlations(n, rng),
-        "noise_correlations": pd.DataFrame(
-            {
-                "draw": range(100),
-                "max_absolute_r": np.linspace(0.1, 0.2, 100),
-                "median_absolute_r": 0.05,
-                "n_dimensions": N_DIMENSIONS,
-                "n_lsoas": n,
-            }
+        "noise_correlations": pd.concat(
+            [made_up_draws("independent", 0.1, 0.2, n), made_up_draws("spatial", 0.25, 0.45, n)], ignore_index=True
         ),
+        "spatial_fields": made_up_fields(n),
         "embedding_components": pd.DataFrame(
             {
                 "component": range(1, 6),
@@ -101,6 +96,7 @@ def made_up_tables(lsoas=None, seed=0):
                 "pearson_r": [0.1, -0.6, 0.2, 0.0, 0.1],
                 "spearman_r": 0.1,
                 "n_lsoas": n,
+                "loadings": list(np.linalg.qr(rng.normal(size=(N_DIMENSIONS, 5)))[0].T),
             }
         ),
         "model_scores": made_up_scores(n),
@@ -141,6 +137,34 @@ def made_up_features(codes, lads, rng):
     return features
 
 
+def made_up_draws(kind, low, high, n):
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "draw": range(100),
+            "max_absolute_r": np.linspace(low, high, 100),
+            "median_absolute_r": low / 2,
+            "n_dimensions": N_DIMENSIONS,
+            "n_lsoas": n,
+        }
+    )
+
+
+def made_up_fields(n):
+    return pd.DataFrame(
+        {
+            "measure": MEASURES,
+            "morans_i": 0.52,
+            "range_m": 2_345.0,
+            "smooth_share": 0.7,
+            "shape": "exponential",
+            "stretch": 1.0,
+            "bearing_deg": 0.0,
+            "n_lsoas": n,
+        }
+    )
+
+
 def made_up_correlations(n, rng):
     tables = []
     for measure in MEASURES:
@@ -154,6 +178,10 @@ def made_up_correlations(n, rng):
                     "spearman_r": r,
                     "p_value": 0.01,
                     "q_value": np.where(np.abs(r) > 0.3, 0.01, 0.5),
+                    "spatial_p_value": 0.02,
+                    "spatial_q_value": np.where(np.abs(r) > 0.5, 0.02, 0.6),
+                    "spectral_p_value": 0.02,
+                    "spectral_q_value": np.where(np.abs(r) > 0.4, 0.02, 0.6),
                     "n_lsoas": n,
                 }
             )

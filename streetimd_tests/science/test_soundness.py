@@ -1,5 +1,7 @@
 """Each figure is what it should be for sound rows, and far from it for the one mistake it is for."""
 
+from dataclasses import asdict
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -7,6 +9,8 @@ import pytest
 import shapely
 
 from streetimd_assets.science import classification, soundness
+from streetimd_assets.science.surrogates import SpatialField
+from streetimd_tests.science.smooth_worlds import places_of, smooth_draws
 
 NAMES = ("shops", "park", "road")
 SCALE = 40.0
@@ -146,9 +150,26 @@ def test_noise_is_as_large_as_independent_numbers_are(n_lsoas):
         numbers, target = random.normal(size=(n_lsoas, 512)), random.normal(size=n_lsoas)
         r = np.corrcoef(np.column_stack([target, numbers]).T)[0, 1:]
         medians.append(np.median(np.abs(r)))
-    noise = pd.DataFrame({"median_absolute_r": medians, "n_lsoas": n_lsoas})
+    noise = pd.DataFrame({"kind": "independent", "median_absolute_r": medians, "n_lsoas": n_lsoas})
     assert soundness.noise_beside_expected(noise) == pytest.approx(1, abs=0.05)
     assert soundness.noise_beside_expected(noise.assign(median_absolute_r=noise["median_absolute_r"] * 3)) > 2
+    # spatial draws are larger, as they should be, and are left out
+    spatial = noise.assign(kind="spatial", median_absolute_r=0.9)
+    assert soundness.noise_beside_expected(pd.concat([noise, spatial])) == soundness.noise_beside_expected(noise)
+
+
+def test_surfaces_of_a_field_without_range_have_lost_the_autocorrelation():
+    codes = pd.Index([f"Z01{number:06d}" for number in range(250)], name="lsoa_code")
+    places = pd.DataFrame(dict(zip(("easting_m", "northing_m"), places_of(250, seed=1), strict=True)), codes)
+    true = SpatialField(5_000.0, 0.9)
+    values = smooth_draws(places["easting_m"], places["northing_m"], true, n_draws=1, seed=1)[:, 0]
+    target = pd.Series(values, codes, name="imd_rank")
+    fields = pd.DataFrame([{"measure": "imd_rank", **asdict(true)}])
+    measured, kept = soundness.autocorrelation_of_surrogates(target, places, fields, seed=1, n_draws=8)
+    assert measured > 0.4
+    assert kept == pytest.approx(measured, abs=0.15)
+    _, lost = soundness.autocorrelation_of_surrogates(target, places, fields.assign(range_m=1.0), seed=1, n_draws=8)
+    assert abs(lost) < 0.1
 
 
 def test_the_gain_is_over_the_best_model_without_images_where_places_were_left_out():
