@@ -30,7 +30,7 @@ FAILED_TEST = re.compile(r"^(?:FAILED|ERROR) (\S+::[^\s\[]+(?:\[.*?\])?)(?= - |$
 
 @dataclass(frozen=True)
 class Mutation:
-    """A bug: what it is called, where it is planted, and the folders of tests that it has most to do with."""
+    """A bug: what it is called, where it is planted, and the tests (folders or files) it has most to do with."""
 
     bug: str
     name: str
@@ -139,7 +139,7 @@ MUTATIONS = (
         "streetimd_assets/defs/features.py",
         'place = pd.Series(range(len(images)), index=images["image_id"])',
         'place = pd.Series([*range(1, len(images)), 0], index=images["image_id"])',
-        ("streetimd_tests/defs", "streetimd_tests/test_one_local_authority.py"),
+        ("streetimd_tests/test_one_local_authority.py",),
     ),
     Mutation(
         "off-by-one row join",
