@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from streetimd_assets.science.classification import classify_images
-from streetimd_assets.science.correlation import dimension_correlations, noise_correlations, principal_components
+from streetimd_assets.science.components import principal_components
+from streetimd_assets.science.correlation import dimension_correlations, noise_correlations
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
 from streetimd_assets.science.features import stack_embeddings, summarise_lsoas
 from streetimd_assets.science.folds import random_folds
