@@ -5,7 +5,7 @@ import dagster as dg
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
-from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, MEASURES
+from streetimd_assets.schemas import MEASURES
 from streetimd_assets.science import correlation, soundness
 
 # of all embeddings of an LSOA, only the mean over its images
@@ -54,6 +54,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """
         waist = read_waist(house, config.local_authorities, LIGHT)
         table = correlation.dimension_correlations(waist.embeddings, waist.deprivation[list(MEASURES)])
+        table["feature"] = table["dimension"].map(dict(enumerate(house.study.area_features)))
         ranks = table[table["measure"] == "imd_rank"]
         mirror = soundness.mirror_of_ranks(table)
         return Made(
@@ -84,7 +85,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         waist = read_waist(house, config.local_authorities, LIGHT)
         table = correlation.noise_correlations(
             waist.target(target).to_numpy(),
-            n_dimensions=EMBEDDING_DIMENSIONS,
+            n_dimensions=house.study.n_dimensions,
             n_draws=how.n_noise_draws,
             seed=how.seed,
         )

@@ -1,8 +1,8 @@
-"""Feature matrices: one row per LSOA, one named column per embedding dimension or category share."""
+"""Feature matrices: one row per LSOA, one named column per embedding dimension, category share or area feature."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import STATISTICS
 from streetimd_assets.science.features import require_one_vintage, stack_embeddings
 
-FEATURE_SETS = ("embeddings", "percentages", "both")
+FEATURE_SETS = ("embeddings", "percentages", "both", "table")
 MIN_LSOAS = 20
 
 
@@ -28,20 +28,24 @@ class FeatureMatrix:
         Name of each column, such as ``mean_embedding_007`` or ``shops_share``.
     lsoa_codes
         LSOA of each row, in ascending order.
+    has_own_units
+        True if each column has a unit of its own, whatever it is called: area features that a user named.
     """
 
     values: npt.NDArray[np.float32]
     names: tuple[str, ...]
     lsoa_codes: npt.NDArray[np.object_]
+    has_own_units: bool = False
 
     def take(self, rows: npt.NDArray[np.intp]) -> "FeatureMatrix":
         """Return some of the rows, as a matrix of their own."""
-        return FeatureMatrix(self.values[rows], self.names, self.lsoa_codes[rows])
+        return replace(self, values=self.values[rows], lsoa_codes=self.lsoa_codes[rows])
 
     @property
     def is_embedding(self) -> npt.NDArray[np.bool_]:
         """True for each column that is an embedding dimension, shape (n_features,)."""
-        return np.array([re.search(r"_embedding_\d{3}$", name) is not None for name in self.names])
+        is_dimension = [re.search(r"_embedding_\d{3}$", name) is not None for name in self.names]
+        return np.array(is_dimension) & (not self.has_own_units)
 
 
 def feature_matrix(
@@ -63,13 +67,13 @@ def feature_matrix(
     features
         Rows of ``lsoa_features``.
     feature_set
-        ``embeddings``, ``percentages`` or ``both``.
+        ``embeddings``, ``percentages``, ``both``, or ``table``: area features, where there are no images.
     statistic
-        How images are pooled: ``mean``, ``median`` or ``max``; percentages have none.
+        How images are pooled: ``mean``, ``median`` or ``max``; percentages and area features have none.
     category
         Use only the images of this category; None for all kept images.
     shares
-        Columns of category shares, such as ``shops_share``.
+        Columns of category shares, such as ``shops_share``; of a table, its columns of area features.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def feature_matrix(
     ordered = features.sort_values("lsoa_code", kind="stable")
     blocks: list[npt.NDArray[np.float32]] = []
     names: list[str] = []
-    if feature_set != "percentages":
+    if feature_set in ("embeddings", "both"):
         column = "_".join(filter(None, (category, statistic, "embedding")))
         embeddings = stack_embeddings(_columns(ordered, [column])[column])
         blocks.append(embeddings)
@@ -99,7 +103,8 @@ def feature_matrix(
     values = np.hstack(blocks)
     complete = np.isfinite(values).all(axis=1)
     codes = ordered["lsoa_code"].to_numpy(object)[complete]
-    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes)
+    has_own_units = feature_set == "table"
+    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes, has_own_units)
 
 
 def _columns(features: pd.DataFrame, names: list[str]) -> pd.DataFrame:

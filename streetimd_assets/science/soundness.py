@@ -154,9 +154,14 @@ def miscounted_lsoas(features: pd.DataFrame, classified: pd.DataFrame, names: Se
 
 
 def mirror_of_ranks(correlations: pd.DataFrame) -> float:
-    """Correlation over dimensions of the rank correlations with imd_rank and with imd_score; -1 if all is well."""
+    """Cosine of the rank correlations with imd_rank and with imd_score, over dimensions; -1 if all is well.
+
+    Not centred, so that one or two dimensions tell as well as many; NaN if none correlates.
+    """
     wide = correlations.pivot(index="dimension", columns="measure", values="spearman_r")
-    return float(wide["imd_rank"].astype(float).corr(wide["imd_score"].astype(float)))
+    ranks, scores = wide[["imd_rank", "imd_score"]].astype(float).dropna().to_numpy().T
+    size = float(np.linalg.norm(ranks) * np.linalg.norm(scores))
+    return float(ranks @ scores) / size if size else float("nan")
 
 
 def noise_beside_expected(noise: pd.DataFrame) -> float:

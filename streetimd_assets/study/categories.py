@@ -119,6 +119,10 @@ class CategorySet(BaseModel):
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
 
 
+# of a study without images
+NO_CATEGORIES = CategorySet.model_construct(name="none", description="", templates=(), category=())
+
+
 def bundled_category_sets() -> list[str]:
     """Names of the category sets that ship with the package."""
     folder = files("streetimd_assets.study") / "category_sets"

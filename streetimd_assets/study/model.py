@@ -1,13 +1,18 @@
 """The study model: every field with a description, a default, and the values it allows."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from streetimd_assets.schemas import DOMAINS
+from streetimd_assets.errors import StudyError
+from streetimd_assets.schemas import DOMAINS, EMBEDDING_DIMENSIONS
+from streetimd_assets.study.area_table import AreaTable, read_head
 from streetimd_assets.study.categories import (
+    NO_CATEGORIES,
     Categories,
     CategorySet,
     Templates,
@@ -15,7 +20,7 @@ from streetimd_assets.study.categories import (
     load_category_set,
 )
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
-from streetimd_assets.study.imagery import Budget, Imagery
+from streetimd_assets.study.imagery import NO_IMAGES, Budget, Imagery
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
     LocalAuthority,
@@ -139,8 +144,13 @@ class EncoderChoice(Section):
 
 
 class Features(Section):
-    """How images are summarised per LSOA."""
+    """How images are summarised per LSOA, or which features there are instead of images."""
 
+    features_from: str | None = Field(
+        default=None,
+        description="a table of area features, .csv or .parquet, that takes the place of imagery and category_set: "
+        "a column lsoa_code (or LSOA21CD, LSOA11CD), numbers in all others",
+    )
     min_images_per_category: int = Field(
         default=1, ge=1, description="fewer images of a category than this leave its embeddings NULL"
     )
@@ -241,6 +251,23 @@ class Study(Section):
     modelling: Modelling = Modelling()
     assessment: Assessment = Assessment()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _area_features_need_no_images(cls, content: Any) -> Any:
+        """Let a study of area features say nothing of images, and refuse it where it does."""
+        features = content.get("features") if isinstance(content, Mapping) else None
+        if not isinstance(features, Mapping) or not features.get("features_from"):
+            return content
+        imagery = content.get("imagery") or {"source": NO_IMAGES}
+        is_without = isinstance(imagery, Mapping) and imagery.get("source") == NO_IMAGES
+        told = [name for name in ("category_set", "category") if content.get(name)]
+        told += [] if is_without else ["imagery"]
+        if told:
+            raise ValueError(
+                f"features.features_from takes the place of images, so {told[0]} has no use; remove one of the two"
+            )
+        return {**content, "imagery": imagery}
+
     @field_validator("category_set")
     @classmethod
     def _is_bundled(cls, name: str | None) -> str | None:
@@ -252,18 +279,22 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        if bool(self.category_set) == bool(self.category):
+        if self.has_images and self.imagery.source == NO_IMAGES:
+            raise ValueError(f"imagery.source = '{NO_IMAGES}' is for studies with features.features_from; name it")
+        if self.has_images and bool(self.category_set) == bool(self.category):
             raise ValueError("name either category_set or [[category]] tables, one of the two")
         if (self.geography.source == "synthetic") != (self.deprivation.index == "synthetic"):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
-        if self.geography.source == "synthetic" and self.imagery.source != "painted":
+        if self.geography.source == "synthetic" and self.imagery.source not in ("painted", NO_IMAGES):
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
         _ = (self.categories, self.authorities)
         return self
 
     @cached_property
     def categories(self) -> CategorySet:
-        """The category set named, or the study's own."""
+        """The category set named, or the study's own; empty without images."""
+        if not self.has_images:
+            return NO_CATEGORIES
         if self.category_set:
             return load_category_set(self.category_set)
         return CategorySet(name=self.name, templates=self.templates, category=self.category)
@@ -295,15 +326,75 @@ class Study(Section):
         return find_local_authority(slug, self.authorities)
 
     @property
+    def has_images(self) -> bool:
+        """False if a table of area features takes their place."""
+        return self.features.features_from is None
+
+    def require_images(self, doing: str) -> None:
+        """Refuse what only a study with images can do.
+
+        Raises
+        ------
+        StudyError
+            If this one has none; the sentence says what cannot be done.
+        """
+        if not self.has_images:
+            raise StudyError(
+                f"study '{self.name}' has no images to {doing}: it takes its features from "
+                f"'{self.area_table.path.name}' (features.features_from); name a study with imagery"
+            )
+
+    @cached_property
+    def area_table(self) -> AreaTable:
+        """Columns of the table of area features, read from its head.
+
+        Raises
+        ------
+        StudyError
+            If the study names none, or it cannot be read.
+        """
+        if self.features.features_from is None:
+            raise StudyError(f"study '{self.name}' has images and no table of area features")
+        return read_head(Path(self.features.features_from), self.census)
+
+    @property
+    def area_features(self) -> tuple[str, ...]:
+        """Names of the area features, in order; none in a study with images."""
+        return () if self.has_images else self.area_table.features
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of embeddings: as many as there are area features, where these take their place."""
+        return EMBEDDING_DIMENSIONS if self.has_images else len(self.area_features)
+
+    @property
+    def feature_sets(self) -> tuple[str, ...]:
+        """Sets of features that models are fitted on."""
+        return ("embeddings", "percentages", "both") if self.has_images else ("table",)
+
+    @property
+    def main_feature_set(self) -> str:
+        """Features of the main models."""
+        return self.modelling.feature_set if self.has_images else "table"
+
+    @property
+    def enough_images_per_lsoa(self) -> int:
+        """Predictions for LSOAs that rest on less are thin; a table that counts nothing makes none thin."""
+        counts = self.has_images or self.area_table.has_counts
+        return self.modelling.enough_images_per_lsoa if counts else 1
+
+    @property
     def has_painted_images(self) -> bool:
         """True if no camera ever saw these streets."""
         return self.imagery.source == "painted"
 
     @property
     def heading(self) -> str:
-        """Title of pages and plots, with SYNTHETIC IMAGES where images are painted."""
+        """Title of pages and plots, with SYNTHETIC IMAGES where images are painted, PLACES where these are."""
         title = self.title or self.name
-        return f"{title} (SYNTHETIC IMAGES)" if self.has_painted_images else title
+        if self.has_painted_images:
+            return f"{title} (SYNTHETIC IMAGES)"
+        return f"{title} (SYNTHETIC PLACES)" if self.geography.source == "synthetic" else title
 
     @property
     def code_stamp(self) -> str:
