@@ -48,7 +48,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             codes, authority.lad_code, rows, names=table.features, source=table.identity
         )
         n_complete, missing = int((described["n_images_kept"] > 0).sum()), _missing(rows, table)
-        still = [name for name in table.features if rows[name].nunique() == 1 and len(rows) > 1]
+        still = [name for name in table.features if found.table[name].nunique() == 1]
         is_whole = sorted(described["lsoa_code"]) == sorted(codes)
         return Made(
             described,

@@ -117,14 +117,14 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
 def _fit(house: House, waist: Waist, log: Any) -> tuple[pd.DataFrame, comparison.TunedModels]:
     how, target = house.study.modelling, house.study.deprivation.target
-    contents = house.study.categories.content_names
-    shares = [f"{name}_share" for name in contents]
+    contents, sets = house.study.categories.content_names, house.study.feature_sets
     forests = comparison.forest_table(
         waist.features,
         waist.target(target),
         target_name=target,
-        shares=shares,
+        shares=waist.shares,
         content_categories=contents,
+        feature_sets=sets,
         n_repeats=how.n_repeats,
         seed=how.seed,
         progress=log,
@@ -134,7 +134,8 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[pd.DataFrame, comparison
         waist.target(target),
         coordinates(house, waist),
         target_name=target,
-        shares=shares,
+        shares=waist.shares,
+        feature_sets=sets,
         statistic=how.statistic,
         n_folds=how.n_folds,
         n_trees=how.n_trees,

@@ -1,5 +1,7 @@
 """How embeddings go together with deprivation, beside how random noise does."""
 
+import math
+
 import dagster as dg
 
 from streetimd_assets.defs.house import House
@@ -94,7 +96,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             "largest_absolute_r_exceeded_by_5_percent": float(table["max_absolute_r"].quantile(0.95)),
         }
         size = soundness.noise_beside_expected(table)
-        checks = [NOISE_HAS_ITS_EXPECTED_SIZE.result(0.8 < size < 1.25, found_over_expected=size)]
+        is_near = abs(math.log(size)) < soundness.noise_tolerance(table)
+        checks = [NOISE_HAS_ITS_EXPECTED_SIZE.result(is_near, found_over_expected=size)]
         return Made(table, {**figures, **waist.figures}, checks)
 
     @table_asset(

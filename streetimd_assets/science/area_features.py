@@ -1,6 +1,7 @@
 """LSOAs described by a table of area features that has nothing to do with images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +43,7 @@ def describe_lsoas(
     counts = known["n_images"].fillna(0).astype(int)
     is_complete = np.isfinite(values).all(axis=1) & (counts > 0).to_numpy()
     declared = schemas.get_table("lsoa_features", features=names).columns
-    columns = {column.name: pd.Series(None, codes, dtype=object) for column in declared}
+    columns: dict[str, Any] = {column.name: pd.Series(None, codes, dtype=object) for column in declared}
     columns |= {name: known[name] for name in names}
     columns |= {
         "lad_code": lad_code,

@@ -90,6 +90,7 @@ def tuned_models(
     n_trees: int = 200,
     seed: int,
     estimators: Sequence[str] = tuple(ESTIMATORS),
+    feature_sets: Sequence[str] = FEATURE_SETS_OF["ridge"],
     progress: Callable[[str], None] | None = None,
 ) -> TunedModels:
     """Compare tuned models and two baselines on the same LSOAs, split at random and by place.
@@ -121,6 +122,8 @@ def tuned_models(
         Seed of splits, tuning, models and intervals.
     estimators
         Names of the estimators compared.
+    feature_sets
+        Sets of features compared; ``table`` alone where there are no images.
     progress
         Called with a line of text before each model and split.
 
@@ -140,7 +143,8 @@ def tuned_models(
         not exist, or rows that differ in encoder or category set are mixed.
     """
     known, observed = with_target(features, target)
-    codes = feature_matrix(known, "both", statistic=statistic, shares=shares).lsoa_codes
+    widest = "both" if "both" in feature_sets else feature_sets[0]
+    codes = feature_matrix(known, widest, statistic=statistic, shares=shares).lsoa_codes
     require_enough(len(codes), "have embeddings, shares and a target")
     known = known[known["lsoa_code"].isin(codes)]
     places = _places(coordinates, codes)
@@ -149,7 +153,7 @@ def tuned_models(
     scores: list[dict[str, Any]] = []
     predictions: list[pd.DataFrame] = []
     fitted: list[FittedModel] = []
-    models = _models(target_name, statistic, estimators)
+    models = _models(target_name, statistic, estimators, feature_sets)
     n_steps, n_begun = len(models) * len(setting.splits), 0
     for model in models:
         learner = (BASELINES if model.feature_set == "baseline" else learners)[model.estimator]
@@ -197,14 +201,15 @@ def best_model(scores: pd.DataFrame) -> Model:
     return Model(first["target"], first["feature_set"], first["estimator"], statistic)
 
 
-def _models(target: str, statistic: str, estimators: Sequence[str]) -> list[Model]:
+def _models(target: str, statistic: str, estimators: Sequence[str], feature_sets: Sequence[str]) -> list[Model]:
     unknown = sorted(set(estimators) - set(ESTIMATORS))
     if unknown:
         raise ScienceError(f"'{unknown[0]}' is not an estimator; use {', '.join(ESTIMATORS)}")
     models = [Model(target, "baseline", name) for name in BASELINES]
     for estimator in estimators:
-        for feature_set in FEATURE_SETS_OF.get(estimator, OTHER_FEATURE_SETS):
-            pooled = None if feature_set == "percentages" else statistic
+        own = FEATURE_SETS_OF.get(estimator, OTHER_FEATURE_SETS)
+        for feature_set in (name for name in feature_sets if name in own or name == "table"):
+            pooled = None if feature_set in ("percentages", "table") else statistic
             models.append(Model(target, feature_set, estimator, pooled))
     return models
 

@@ -15,6 +15,7 @@ from streetimd_assets.science.model_tables import NO_SCORE, HeldOut, Model, scor
 from streetimd_assets.science.scoring import resampled_interval, score_predictions
 
 SPLIT = "repeated_80_20"
+FEATURE_SETS_OF_IMAGES = ("embeddings", "percentages", "both")
 CHEAP_FOREST = {"n_estimators": 100, "max_features": "sqrt", "min_samples_leaf": 5}
 
 
@@ -27,6 +28,7 @@ def forest_table(
     n_repeats: int,
     seed: int,
     target_name: str | None = None,
+    feature_sets: Sequence[str] = FEATURE_SETS_OF_IMAGES,
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Score one random forest on every set of features, on 80% of the LSOAs against the other 20%.
@@ -56,6 +58,8 @@ def forest_table(
         Seed of splits and forests: every set on the same LSOAs meets the same splits.
     target_name
         Column of ``deprivation_indices`` predicted; the name of `target` if left out.
+    feature_sets
+        Sets of features compared; ``table`` alone where there are no images.
     progress
         Called with a line of text before each set of features.
 
@@ -72,7 +76,7 @@ def forest_table(
         set are mixed.
     """
     known, observed = with_target(features, target)
-    models = _models(target_name or str(target.name), content_categories)
+    models = _models(target_name or str(target.name), content_categories, feature_sets)
     rows: list[dict[str, Any]] = []
     for number, model in enumerate(models, start=1):
         if progress:
@@ -82,9 +86,11 @@ def forest_table(
     return score_table(rows)
 
 
-def _models(target: str, categories: Sequence[str]) -> list[Model]:
+def _models(target: str, categories: Sequence[str], feature_sets: Sequence[str]) -> list[Model]:
     """Every set of features: pooled in three ways, then each category alone in three ways."""
     name = RandomForest.name
+    if "table" in feature_sets:
+        return [Model(target, "table", name)]
     return [
         *(Model(target, chosen, name, how) for chosen in ("embeddings", "both") for how in STATISTICS),
         Model(target, "percentages", name),

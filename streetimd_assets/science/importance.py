@@ -36,6 +36,7 @@ def feature_importances(
     n_permutations: int = 5,
     n_trees: int = 100,
     seed: int,
+    feature_set: str = "both",
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Rank features of the random forest on embeddings and shares, and of the best tuned model.
@@ -62,6 +63,8 @@ def feature_importances(
         Trees of the forest.
     seed
         Seed of folds, models and shuffles.
+    feature_set
+        Features of the forest: ``both``, or ``table`` where there are no images.
     progress
         Called with a line of text before each model.
 
@@ -81,7 +84,7 @@ def feature_importances(
     """
     known, observed = with_target(features, target)
     learners = {**ESTIMATORS, RandomForest.name: RandomForest(n_trees)}
-    forest = Model(target_name, "both", RandomForest.name, statistic)
+    forest = Model(target_name, feature_set, RandomForest.name, None if feature_set == "table" else statistic)
     models = dict.fromkeys([forest, best_model(scores)] if scores is not None else [forest])
     tables = []
     for number, model in enumerate(models, start=1):

@@ -170,6 +170,15 @@ def noise_beside_expected(noise: pd.DataFrame) -> float:
     return float(noise["median_absolute_r"].median() * np.sqrt(n_lsoas - 1) / _MEDIAN_ABSOLUTE_NORMAL)
 
 
+def noise_tolerance(noise: pd.DataFrame) -> float:
+    """How far the logarithm of :func:`noise_beside_expected` may be from 0 where all is well.
+
+    A quarter, and more where few numbers were drawn: five standard errors of a median of so many.
+    """
+    n_drawn = len(noise) * int(noise["n_dimensions"].iloc[0])
+    return float(np.log(1.25) + 5 / np.sqrt(n_drawn))
+
+
 def gain_over_baselines(scores: pd.DataFrame) -> tuple[float, str]:
     """R² of the best imagery model minus that of the best model without images, and the split it is about.
 

@@ -51,8 +51,8 @@ def read_area_features(head: AreaTable) -> AreaFeatures:
     provenance = local_file(head.path, error=AreaFeaturesError, remedy=_REMEDY)
     if not provenance.sha256.startswith(head.identity.rpartition("@")[2]):
         raise AreaFeaturesError(
-            f"'{head.path.name}' has changed since the study was loaded; reload the definitions (in the Dagster UI, "
-            "Deployment), and materialise this again"
+            f"'{head.path.name}' has changed since the study was loaded; reload the definitions (Deployment, in "
+            "the Dagster UI), and materialise this again"
         )
     raw = _read(head)
     table = _with_codes(raw, head)
@@ -143,8 +143,8 @@ def _numbers(values: "pd.Series", name: str, codes: "pd.Series", head: AreaTable
     if wrong.any():
         place = int(wrong.to_numpy().argmax())
         raise AreaFeaturesError(
-            f"'{head.path.name}' has '{values.iloc[place]}' as '{name}' of {codes.iloc[place]}, which is not a finite "
-            "number; correct it, leave it empty, or remove the column if it is no feature"
+            f"'{head.path.name}' has '{values.iloc[place]}' as '{name}' of {codes.iloc[place]}, which is not a "
+            "finite number; correct it, leave it empty, or remove the column if it is no feature"
         )
     return numbers
 
@@ -176,8 +176,8 @@ def _require_census(
     drawn_later = table[KEY][(table[KEY] > _LAST_OF_2011) & table[KEY].str.match(r"E01\d{6}$")]
     if census == 2011 and len(drawn_later):
         raise AreaFeaturesError(
-            f"'{origin}' has {drawn_later.iloc[0]}, an LSOA of 2021, and the study's index is on those of 2011; give "
-            "a table by LSOA of 2011, or set deprivation.index = 'iod2025'"
+            f"'{origin}' has {drawn_later.iloc[0]}, an LSOA of 2021, and the study's index is on those of 2011; "
+            "give a table by LSOA of 2011, or set deprivation.index = 'iod2025'"
         )
     wanted = [code for code in sorted(lsoa_codes) if code.startswith("E01") and code > _LAST_OF_2011]
     if census == 2021 and wanted and drawn_later.empty:
