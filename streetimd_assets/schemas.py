@@ -39,6 +39,9 @@ DOMAINS = {
 }
 MEASURES = ("imd_rank", "imd_score", *(f"{domain}_score" for domain in DOMAINS))
 
+# what models predict: the study's target in the main, the others besides
+PREDICTED = ("imd_rank", "imd_score", "imd_decile", *(f"{domain}_score" for domain in DOMAINS))
+
 PANORAMA_STATUSES = (
     "ok",
     "no_imagery",
@@ -50,6 +53,8 @@ PANORAMA_STATUSES = (
     "failed",
 )
 IMAGE_STATUSES = ("ok", "invalid_image", "failed")
+# ways of holding LSOAs out, the hardest question first
+HARDEST_FIRST = ("leave_one_la_out", "spatial_blocks", "random_folds")
 # the answer of a rater who cannot tell, beside the categories
 UNSURE = "unsure"
 
@@ -719,7 +724,10 @@ TABLES: dict[str, Table] = {
             (
                 _MODEL_ID,
                 _text("experiment", "forest_80_20 (one forest on every way of summarising images) or tuned"),
-                _text("lsoas", "own: all that have these features; common: those that have every category's"),
+                _text(
+                    "lsoas",
+                    "own: all that have these features; common: those that have images of every category compared",
+                ),
                 _text("target", "column of deprivation_indices predicted"),
                 _FEATURE_SET,
                 _STATISTIC,

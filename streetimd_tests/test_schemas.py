@@ -32,7 +32,12 @@ def test_columns_have_names_of_their_own(table):
 @of_every_table
 def test_a_table_is_a_plural_noun_and_says_what_a_row_is(table):
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", table.name)
-    assert table.name.endswith("s") or table.name in ("imagery_plan", "label_agreement", "residual_autocorrelation", "learning_curve")
+    assert table.name.endswith("s") or table.name in (
+        "imagery_plan",
+        "label_agreement",
+        "residual_autocorrelation",
+        "learning_curve",
+    )
     assert re.match(r"(a|an|the) \w", table.grain)
     assert table.group
 

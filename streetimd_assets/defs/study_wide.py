@@ -63,6 +63,10 @@ class Waist:
         """One column of the index by LSOA code."""
         return self.deprivation.set_index("lsoa_code")[name].astype(float)
 
+    def targets(self, names: Sequence[str]) -> pd.DataFrame:
+        """Some columns of the index by LSOA code."""
+        return self.deprivation.set_index("lsoa_code")[list(names)].astype(float)
+
     @property
     def figures(self) -> dict[str, Any]:
         """What every study-wide asset says of its coverage."""

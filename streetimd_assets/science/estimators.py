@@ -1,6 +1,6 @@
 """Estimators: each tunes itself on training rows alone, then is fitted with what it chose.
 
-Adding an estimator is one class with ``name``, ``tune`` and ``fit``, and one entry in
+Adding an estimator is one class with ``name``, ``usual``, ``tune`` and ``fit``, and one entry in
 :data:`ESTIMATORS`. What it learns from data (scales, penalties, the number of trees) it learns from
 the matrix it is given, which is the training part of a fold. All are made of scikit-learn's and
 LightGBM's own types, so a fitted model opens in a notebook without this package.
@@ -8,7 +8,7 @@ LightGBM's own types, so a fitted model opens in a notebook without this package
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,22 @@ class Regressor(Protocol):
 
 
 class Estimator(Protocol):
-    """A way to learn the target from features."""
+    """A way to learn the target from features.
+
+    Attributes
+    ----------
+    name
+        As in the tables.
+    usual
+        Parameters that do well as a rule, for where tuning costs too much; None where it costs next to
+        nothing, so that it is always done.
+    """
 
     name: str
+
+    @property
+    def usual(self) -> Parameters | None:
+        """Parameters for where tuning costs too much."""
 
     def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
         """Choose parameters, looking at these rows only."""
@@ -59,6 +72,7 @@ class Ridge:
     """Linear regression with a squared penalty, chosen by closed-form leave-one-out error."""
 
     name = "ridge"
+    usual = None
     penalties = np.logspace(-1, 6, 22)
 
     def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
@@ -75,14 +89,51 @@ class Ridge:
         return _behind_scaler(features, target, linear_model.Ridge(**parameters))
 
 
+class PartialLeastSquares:
+    """Partial least squares: regression on the few directions that go most with the target.
+
+    References
+    ----------
+    Wold, S., Sjöström, M. & Eriksson, L. (2001), PLS-regression: a basic tool of chemometrics.
+    https://doi.org/10.1016/S0169-7439(01)00155-1
+    """
+
+    name = "pls"
+    usual = None
+    most_components = 16
+
+    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+        """Choose the number of components by inner cross-validation, up to 16."""
+        most = min(self.most_components, len(features.names), len(target) // 2)
+        errors = np.zeros(most)
+        for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
+            model = self.fit(features.take(fold.train), target[fold.train], {"n_components": most}, seed=seed)
+            scaled = model[0].transform(features.values[fold.test].astype(np.float64))
+            errors += self._errors(model[1], scaled, target[fold.test])
+        return {"n_components": int(np.argmin(errors)) + 1}
+
+    def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Any:
+        """Scale, then fit."""
+        from sklearn.cross_decomposition import PLSRegression
+
+        return _behind_scaler(features, target, PLSRegression(scale=False, **parameters))
+
+    def _errors(self, model: Any, scaled: Array, target: Array) -> Array:
+        """Squared error with the first component, the first two, and so on: each is found after the others."""
+        scores = (scaled - model._x_mean) @ model.x_rotations_
+        predicted = model.intercept_ + np.cumsum(scores * model.y_loadings_[0], axis=1)
+        return np.asarray(np.sum((target[:, None] - predicted) ** 2, axis=0))
+
+
 class SupportVectors:
     """Support vector regression with a Gaussian kernel, on a standardised target.
 
     Its time grows with the square of the rows, so at most `max_rows` of them, chosen at random, are
-    used.
+    used. The kernel's width is fixed by the number of features.
     """
 
     name = "svr"
+    usual: ClassVar[Parameters] = {"C": 3.0}
     costs = (0.3, 1.0, 3.0, 10.0)
     max_rows = 4000
 
@@ -96,14 +147,15 @@ class SupportVectors:
         scaled = fit_scaler(features).transform(features.values.astype(np.float64))
         kernel = rbf_kernel(scaled, gamma=gamma)
         errors = [self._inner_error(kernel, target, cost, seed) for cost in self.costs]
-        return {"C": self.costs[int(np.argmin(errors))], "gamma": gamma}
+        return {"C": self.costs[int(np.argmin(errors))]}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Scale features and target, then fit."""
         from sklearn.svm import SVR
 
         features, target = self._sample(features, target, seed)
-        return _behind_scaler(features, target, _on_standard_target(SVR(cache_size=500, **parameters)))
+        machine = SVR(cache_size=500, gamma=1 / len(features.names), **parameters)
+        return _behind_scaler(features, target, _on_standard_target(machine))
 
     def _sample(self, features: FeatureMatrix, target: Array, seed: int) -> tuple[FeatureMatrix, Array]:
         if len(target) <= self.max_rows:
@@ -124,27 +176,36 @@ class SupportVectors:
 
 
 class RandomForest:
-    """Random forest; the number of features tried and the size of leaves by out-of-bag error.
+    """Random forest; the number of features tried at each split by out-of-bag error.
 
-    The search grows 50 trees for each setting and the chosen one `n_trees`. Trying every feature at
+    The search grows 50 trees for each choice and the chosen one `n_trees`. Trying every feature at
     every split, scikit-learn's default, takes eight times as long for no better a score.
     """
 
     name = "random_forest"
-    settings = tuple(
-        {"max_features": tried, "min_samples_leaf": leaf} for tried in ("sqrt", 0.1) for leaf in (2, 5)
-    )
+    tried: tuple[str | float, ...] = ("sqrt", 0.1, 0.3)
+    min_samples_leaf = 3
 
     def __init__(self, n_trees: int = 200) -> None:
         self.n_trees = n_trees
 
+    @property
+    def usual(self) -> Parameters:
+        """The square root of the features at each split."""
+        return self._setting("sqrt")
+
     def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Choose among four settings."""
+        """Choose among the square root, a tenth and three tenths of the features."""
         scores = [
-            self._grow(features, target, {**setting, "n_estimators": 50, "oob_score": True}, seed).oob_score_
-            for setting in self.settings
+            self._grow(
+                features, target, {**self._setting(tried), "n_estimators": 50, "oob_score": True}, seed
+            ).oob_score_
+            for tried in self.tried
         ]
-        return {**self.settings[int(np.argmax(scores))], "n_estimators": self.n_trees}
+        return self._setting(self.tried[int(np.argmax(scores))])
+
+    def _setting(self, tried: str | float) -> Parameters:
+        return {"max_features": tried, "min_samples_leaf": self.min_samples_leaf, "n_estimators": self.n_trees}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Grow the forest."""
@@ -167,6 +228,7 @@ class LightGBM:
     """
 
     name = "lightgbm"
+    usual: ClassVar[Parameters] = {"min_data_in_leaf": 10, "n_estimators": 150}
     leaf_sizes = (5, 20)
     max_trees = 400
 
@@ -213,50 +275,10 @@ class LightGBM:
         }
 
 
-class TrainingMean:
-    """Baseline: the mean of the LSOAs fitted on, for everyone."""
-
-    name = "mean"
-
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Nothing to choose."""
-        return {}
-
-    def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
-        """Remember the mean."""
-        from sklearn.dummy import DummyRegressor
-
-        return DummyRegressor().fit(features.values, target)
-
-
-class Neighbours:
-    """Baseline: the mean of the nearest LSOAs on the map; how many, by inner cross-validation."""
-
-    name = "coordinates"
-    counts = (3, 5, 10, 20)
-
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Choose the number of neighbours."""
-        errors = dict.fromkeys(self.counts, 0.0)
-        for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
-            inner, held_out = features.take(fold.train), features.take(fold.test)
-            for count in self.counts:
-                model = self.fit(inner, target[fold.train], {"n_neighbors": count}, seed=seed)
-                errors[count] += float(np.sum((target[fold.test] - model.predict(held_out.values)) ** 2))
-        return {"n_neighbors": min(errors, key=lambda count: errors[count])}
-
-    def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
-        """Remember the positions."""
-        from sklearn.neighbors import KNeighborsRegressor
-
-        count = min(parameters["n_neighbors"], len(target))
-        return KNeighborsRegressor(n_neighbors=count).fit(features.values, target)
-
-
 ESTIMATORS: dict[str, Estimator] = {
-    estimator.name: estimator for estimator in (Ridge(), RandomForest(), LightGBM(), SupportVectors())
+    estimator.name: estimator
+    for estimator in (Ridge(), PartialLeastSquares(), SupportVectors(), RandomForest(), LightGBM())
 }
-BASELINES: dict[str, Estimator] = {estimator.name: estimator for estimator in (TrainingMean(), Neighbours())}
 
 
 def _plain_names(names: Sequence[str]) -> list[str]:

@@ -4,15 +4,19 @@ The unit is always the LSOA. Points or images of one LSOA in both parts would le
 the place instead of reading the street.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from streetimd_assets.errors import ScienceError
+from streetimd_assets.schemas import HARDEST_FIRST
 
 Indices = npt.NDArray[np.intp]
+MIN_LOCAL_AUTHORITIES = 4
+BLOCKS_PER_FOLD = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,6 +167,67 @@ def spatial_blocks(labels: Sequence[str] | npt.NDArray[np.object_], *, n_folds: 
     """
     folds = leave_one_out_by_group(labels, max_folds=n_folds)
     return [Fold(str(number), fold.train, fold.test) for number, fold in enumerate(folds)]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The ways of holding LSOAs out that a study allows.
+
+    Parameters
+    ----------
+    folds
+        By name of the split: ``leave_one_la_out``, ``spatial_blocks``, ``random_folds``.
+    refused
+        Splits that cannot be made, and one sentence why.
+    blocks
+        Block of neighbours of each LSOA, shape (n_lsoas,).
+    block_side_m
+        Side of the square blocks, metres.
+    """
+
+    folds: Mapping[str, list[Fold]]
+    refused: Mapping[str, str]
+    blocks: npt.NDArray[np.object_]
+    block_side_m: float
+
+    @property
+    def hardest(self) -> str:
+        """Name of the split that asks the hardest question."""
+        return next(name for name in HARDEST_FIRST if name in self.folds)
+
+
+def make_splits(places: pd.DataFrame, *, n_folds: int, block_side_m: float | None = None, seed: int) -> Splits:
+    """Split LSOAs at random, by blocks of neighbours and by local authority, as far as there are enough.
+
+    Parameters
+    ----------
+    places
+        Columns ``easting_m``, ``northing_m`` (EPSG:27700) and ``lad_code``, a row per LSOA.
+    n_folds
+        Number of random folds and of folds of blocks.
+    block_side_m
+        Side of the blocks, metres; so that there are about six for each fold if left out.
+    seed
+        Seed of the random folds.
+    """
+    blocks, side_m = block_labels(
+        places["easting_m"], places["northing_m"], n_blocks=BLOCKS_PER_FOLD * n_folds, side_m=block_side_m
+    )
+    folds, refused = {"random_folds": random_folds(len(places), n_folds=n_folds, seed=seed)}, {}
+    if len(set(blocks)) > 1:
+        folds["spatial_blocks"] = spatial_blocks(blocks, n_folds=n_folds)
+    else:
+        refused["spatial_blocks"] = f"all LSOAs lie in one block of {side_m:,.0f} m; set a smaller block_side_m"
+    groups = places["lad_code"].to_numpy(object)
+    n_authorities = len(set(groups))
+    if n_authorities >= MIN_LOCAL_AUTHORITIES:
+        folds["leave_one_la_out"] = leave_one_out_by_group(groups)
+    else:
+        refused["leave_one_la_out"] = (
+            f"only {n_authorities} local {'authority is' if n_authorities == 1 else 'authorities are'} covered and "
+            f"{MIN_LOCAL_AUTHORITIES} are needed to leave one out; read spatial_blocks instead"
+        )
+    return Splits(folds, refused, blocks, side_m)
 
 
 def _shared_out(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.intp], max_folds: int) -> list[list[str]]:

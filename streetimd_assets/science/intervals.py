@@ -88,6 +88,14 @@ def with_intervals(predictions: pd.DataFrame, n_images: pd.Series, *, coverage: 
     return predictions.assign(predicted_low=low, predicted_high=high)
 
 
+def coverage_share(predictions: pd.DataFrame) -> float | None:
+    """Share of LSOAs whose observed value lies in its interval; None where no interval is known."""
+    known = predictions.dropna(subset=["predicted_low", "predicted_high"])
+    if known.empty:
+        return None
+    return float(known["observed"].between(known["predicted_low"], known["predicted_high"]).mean())
+
+
 def _error_variance(error: Array, n_images: Array) -> tuple[float, float]:
     """Fit error² = a + b / n_images by non-negative least squares."""
     design = np.column_stack([np.ones(len(error)), 1 / n_images])

@@ -12,7 +12,12 @@ from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import STATISTICS
 from streetimd_assets.science.features import require_one_vintage, stack_embeddings
 
-FEATURE_SETS = ("embeddings", "percentages", "both", "table")
+# of images
+FEATURE_SETS = ("embeddings", "percentages", "both")
+# of a study without images: the columns of its table of area features
+TABLE = "table"
+# sets that do not depend on how images are pooled
+UNPOOLED = ("percentages", TABLE)
 MIN_LSOAS = 20
 
 
@@ -85,8 +90,8 @@ def feature_matrix(
     ScienceError
         If the feature set, the statistic or a column does not exist.
     """
-    if feature_set not in FEATURE_SETS:
-        raise ScienceError(f"'{feature_set}' is not a feature set; use {', '.join(FEATURE_SETS)}")
+    if feature_set not in (*FEATURE_SETS, TABLE):
+        raise ScienceError(f"'{feature_set}' is not a feature set; use {', '.join((*FEATURE_SETS, TABLE))}")
     if statistic not in STATISTICS:
         raise ScienceError(f"'{statistic}' is not a statistic; use {', '.join(STATISTICS)}")
     ordered = features.sort_values("lsoa_code", kind="stable")
@@ -103,8 +108,7 @@ def feature_matrix(
     values = np.hstack(blocks)
     complete = np.isfinite(values).all(axis=1)
     codes = ordered["lsoa_code"].to_numpy(object)[complete]
-    has_own_units = feature_set == "table"
-    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes, has_own_units)
+    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes, feature_set == TABLE)
 
 
 def _columns(features: pd.DataFrame, names: list[str]) -> pd.DataFrame:

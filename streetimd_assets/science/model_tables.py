@@ -10,12 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.science.folds import Fold
-from streetimd_assets.science.matrices import FeatureMatrix
-from streetimd_assets.science.scoring import Score, score_predictions
+from streetimd_assets.science.holding_out import HeldOut
+from streetimd_assets.science.scoring import NO_SCORE, interval_of, score_predictions
 
 Array = npt.NDArray[np.float64]
-NO_SCORE = Score(r2=None, mean_absolute_error=None, spearman_r=None)
 
 
 @dataclass(frozen=True)
@@ -61,79 +59,89 @@ class Model:
         }
 
 
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Predictions of LSOAs by models that never saw them.
+@dataclass(frozen=True)
+class Trial:
+    """A model as it is scored: under which split, on which LSOAs, and how its parameters were found.
 
     Parameters
     ----------
-    folds
-        The folds of one split.
-    predicted
-        One vector per fold, in the order of its ``test``.
-    parameters
-        One set per fold, as tuned on its ``train``.
+    model, split
+        What is scored, and how LSOAs are held out.
+    experiment
+        ``forest_80_20`` or ``tuned``.
+    tuning
+        ``none``, ``usual``, ``nested`` or ``reused``.
+    n_lsoas, n_with_images
+        LSOAs that have these features, and those that have any image kept.
+    lsoas
+        ``own`` or ``common``.
     """
 
-    folds: Sequence[Fold]
-    predicted: Sequence[Array]
-    parameters: Sequence[Mapping[str, Any]]
+    model: Model
+    split: str
+    experiment: str
+    tuning: str
+    n_lsoas: int
+    n_with_images: int
+    lsoas: str = "own"
 
-    def pooled(self) -> Array:
-        """Join the folds of a split that holds each row out once, shape (n_lsoas,)."""
-        rows = np.concatenate([fold.test for fold in self.folds])
-        return np.concatenate(self.predicted)[np.argsort(rows)]
+    @property
+    def model_id(self) -> str:
+        """Name of the model as scored."""
+        name = self.model.under(self.split)
+        return name if self.lsoas == "own" else f"{name}/{self.lsoas}"
+
+    def to_row(self, **told: Any) -> dict[str, Any]:
+        """Return a row of ``model_scores``; what is not told is NULL."""
+        return {
+            "model_id": self.model_id,
+            "experiment": self.experiment,
+            "lsoas": self.lsoas,
+            "target": self.model.target,
+            "feature_set": self.model.feature_set,
+            "statistic": self.model.statistic,
+            "category": self.model.category,
+            "estimator": self.model.estimator,
+            "split": self.split,
+            "fold": "all",
+            "n_lsoas": self.n_lsoas,
+            "coverage_share": self.n_lsoas / self.n_with_images,
+            "tuning": self.tuning,
+            **told,
+        }
+
+    def unscored(self, note: str) -> dict[str, Any]:
+        """Return the row that says why there is no score."""
+        return self.to_row(**NO_SCORE, n_train=0, n_test=0, note=note)
 
 
 def score_rows(
-    model: Model,
-    split: str,
-    observed: Array,
-    held_out: HeldOut,
-    *,
-    experiment: str,
-    together: Mapping[str, Any],
+    trial: Trial, observed: Array, held_out: HeldOut, *, edges: Array, together: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """Rows of ``model_scores``: one per fold, and `together` as the row 'all'."""
-    common = {
-        "model_id": model.under(split),
-        "experiment": experiment,
-        "target": model.target,
-        "feature_set": model.feature_set,
-        "statistic": model.statistic,
-        "category": model.category,
-        "estimator": model.estimator,
-        "split": split,
-        "n_lsoas": len(observed),
-        "n_train": round(np.mean([len(fold.train) for fold in held_out.folds])) if held_out.folds else 0,
-    }
-    rows = [{**common, "fold": "all", **together}]
+    n_train = round(np.mean([len(fold.train) for fold in held_out.folds]))
+    rows = [trial.to_row(n_train=n_train, **together)]
     for fold, predicted, parameters in zip(held_out.folds, held_out.predicted, held_out.parameters, strict=True):
-        sizes = {"n_train": len(fold.train), "n_test": len(fold.test)}
-        score = score_predictions(observed[fold.test], predicted)
-        chosen = json.dumps(parameters, sort_keys=True)
-        rows.append({**common, "fold": fold.name, **sizes, **score, "parameters": chosen})
+        told = {"fold": fold.name, "n_train": len(fold.train), "n_test": len(fold.test)}
+        score = score_predictions(observed[fold.test], predicted, edges=edges)
+        rows.append(trial.to_row(**told, **score, parameters=json.dumps(parameters, sort_keys=True)))
     return rows
 
 
-def prediction_rows(
-    model: Model,
-    split: str,
-    matrix: FeatureMatrix,
-    lad_codes: npt.NDArray[np.object_],
-    observed: Array,
-    held_out: HeldOut,
-) -> pd.DataFrame:
-    """Rows of ``lsoa_predictions`` under a split that holds each LSOA out once."""
+def prediction_rows(trial: Trial, places: pd.DataFrame, observed: Array, held_out: HeldOut) -> pd.DataFrame:
+    """Rows of ``lsoa_predictions`` under a split that holds each LSOA out once; intervals come later.
+
+    `places` has a row per LSOA, indexed by its code, with its ``lad_code``.
+    """
     names = np.empty(len(observed), dtype=object)
     for fold in held_out.folds:
         names[fold.test] = fold.name
     predicted = held_out.pooled()
     return pd.DataFrame(
         {
-            "model_id": model.under(split),
-            "lsoa_code": matrix.lsoa_codes,
-            "lad_code": lad_codes,
+            "model_id": trial.model_id,
+            "lsoa_code": places.index.to_numpy(object),
+            "lad_code": places["lad_code"].to_numpy(object),
             "fold": names,
             "observed": observed,
             "predicted": predicted,
@@ -142,10 +150,57 @@ def prediction_rows(
     )
 
 
+def difference_rows(
+    trials: Mapping[str, tuple[Trial, float, Array]], references: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Rows of ``model_differences``: each model beside each reference, on the same LSOAs and resamples.
+
+    Parameters
+    ----------
+    trials
+        By ``model_id``: the trial, its R², and its R² in each resample, shape (n_draws,).
+    references
+        Some of the same ids.
+    """
+    rows = []
+    for reference in (name for name in references if name in trials):
+        _, known, known_draws = trials[reference]
+        for model_id, (trial, r2, draws) in trials.items():
+            if model_id == reference or trial.n_lsoas != trials[reference][0].n_lsoas:
+                continue
+            low, high = interval_of(draws - known_draws)
+            rows.append(
+                {
+                    "model_id": model_id,
+                    "reference_id": reference,
+                    "experiment": trial.experiment,
+                    "target": trial.model.target,
+                    "split": trial.split,
+                    "r2_difference": r2 - known,
+                    "r2_difference_low": low,
+                    "r2_difference_high": high,
+                    "n_lsoas": trial.n_lsoas,
+                }
+            )
+    return rows
+
+
 def score_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Join rows into ``model_scores``, in the order of its key."""
-    declared = TABLES["model_scores"]
+    return _declared("model_scores", rows)
+
+
+def difference_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Join rows into ``model_differences``, in the order of its key."""
+    return _declared("model_differences", rows)
+
+
+def _declared(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    declared = TABLES[name]
     table = pd.DataFrame(rows, columns=list(declared.column_names))
     types = {"DOUBLE": float, "INTEGER": int, "VARCHAR": object}
     table = table.astype({column.name: types[column.type] for column in declared.columns})
+    texts = [column.name for column in declared.columns if column.type == "VARCHAR"]
+    # a missing text is None, whatever pandas made of it
+    table[texts] = table[texts].where(table[texts].notna(), None)
     return table.sort_values(list(declared.key), ignore_index=True)

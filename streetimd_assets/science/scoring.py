@@ -9,21 +9,39 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 
+N_CLASSES = 10
+
+
 class Score(TypedDict):
     """Columns of a score; None where it is not defined."""
 
     r2: float | None
     mean_absolute_error: float | None
+    decile_absolute_error: float | None
     spearman_r: float | None
+    within_one_decile_share: float | None
+    weighted_kappa: float | None
 
 
-def score_predictions(observed: Array, predicted: Array) -> Score:
+NO_SCORE = Score(
+    r2=None,
+    mean_absolute_error=None,
+    decile_absolute_error=None,
+    spearman_r=None,
+    within_one_decile_share=None,
+    weighted_kappa=None,
+)
+
+
+def score_predictions(observed: Array, predicted: Array, *, edges: Array | None = None) -> Score:
     """Score predictions of one fold, or of all folds pooled.
 
     Parameters
     ----------
     observed, predicted
         Shape (n,), in units of the target.
+    edges
+        What parts the tenths, from :func:`decile_edges` of the whole study; of these rows if left out.
 
     Returns
     -------
@@ -31,12 +49,40 @@ def score_predictions(observed: Array, predicted: Array) -> Score:
         R² is against the mean of the scored rows; R² and the rank correlation are None for fewer
         than two rows and where they are not defined.
     """
-    error = float(np.mean(np.abs(observed - predicted))) if len(observed) else None
+    if not len(observed):
+        return NO_SCORE
+    parts = decile_edges(observed) if edges is None else edges
+    seen, guessed = (np.searchsorted(parts, values, side="right") for values in (observed, predicted))
+    apart = np.abs(seen - guessed)
     return Score(
         r2=r_squared(observed, predicted),
-        mean_absolute_error=error,
+        mean_absolute_error=float(np.mean(np.abs(observed - predicted))),
+        decile_absolute_error=float(apart.mean()),
         spearman_r=rank_correlation(observed, predicted),
+        within_one_decile_share=float(np.mean(apart <= 1)),
+        weighted_kappa=weighted_kappa(seen, guessed),
     )
+
+
+def decile_edges(observed: Array) -> Array:
+    """Return the nine values that part the study's LSOAs into tenths.
+
+    The tenths are the study's own and not the nation's: where nearly all LSOAs are among the nation's
+    most deprived tenth, hitting that tenth would be no art.
+    """
+    return np.asarray(np.quantile(observed, np.arange(1, N_CLASSES) / N_CLASSES))
+
+
+def weighted_kappa(seen: npt.NDArray[np.intp], guessed: npt.NDArray[np.intp]) -> float | None:
+    """Agreement of two classes per row beyond chance, errors weighted by their square; None if undefined.
+
+    References
+    ----------
+    Cohen, J. (1968), Weighted kappa, Psychological Bulletin 70. https://doi.org/10.1037/h0026256
+    """
+    # over all pairs of rows: the variances, and the square of the difference of the means
+    by_chance = np.var(seen) + np.var(guessed) + (np.mean(seen) - np.mean(guessed)) ** 2
+    return float(1 - np.mean((seen - guessed) ** 2.0) / by_chance) if by_chance > 0 else None
 
 
 def r_squared(observed: Array, predicted: Array) -> float | None:
@@ -113,87 +159,3 @@ def interval_of(draws: Array) -> tuple[float | None, float | None]:
         return None, None
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
-
-
-def bootstrap_interval(
-    observed: Array,
-    predicted: Array,
-    *,
-    strata: npt.NDArray[np.object_] | None = None,
-    n_draws: int = 1000,
-    seed: int,
-) -> tuple[float, float]:
-    """95% interval of the pooled R², by resampling LSOAs with their held-out predictions.
-
-    It covers which LSOAs happened to be scored. It does not cover what fitting on other LSOAs would
-    change. With `strata` (the local authorities, where those were held out whole) LSOAs are resampled
-    within each: a handful of local authorities is too few to resample, so the interval is about these
-    local authorities and says nothing of others.
-
-    Parameters
-    ----------
-    observed, predicted
-        Shape (n_lsoas,).
-    strata
-        Group of each row, shape (n_lsoas,); None to resample all rows together.
-    n_draws
-        Number of resamples.
-    seed
-        Seed of the random numbers: the same rows are drawn for every model, so intervals compare.
-
-    Returns
-    -------
-    low, high
-        Percentiles 2.5 and 97.5.
-
-    References
-    ----------
-    Efron, B. & Tibshirani, R. (1993), An introduction to the bootstrap, chapter 13.
-    """
-    rng = np.random.default_rng(seed)
-    groups = [np.arange(len(observed))]
-    if strata is not None:
-        groups = [np.flatnonzero(strata == name) for name in sorted(set(strata))]
-    errors = (observed - predicted) ** 2
-    draws: list[float] = []
-    while len(draws) < n_draws:
-        # some at a time: a study of all England has 33,755 LSOAs
-        n = min(n_draws - len(draws), max(1, 1_000_000 // len(observed)))
-        rows = np.hstack([group[rng.integers(len(group), size=(n, len(group)))] for group in groups])
-        spread = np.sum((observed[rows] - observed[rows].mean(axis=1, keepdims=True)) ** 2, axis=1)
-        # a resample of one LSOA over and over has no R²
-        draws += list(1 - errors[rows].sum(axis=1) / np.where(spread > 0, spread, np.nan))
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return float(low), float(high)
-
-
-def resampled_interval(values: Array, *, test_over_train: float) -> tuple[float, float] | None:
-    """95% t interval of a mean over repeated random splits.
-
-    The repeats share most of their LSOAs, so the plain standard error is too small; it is widened as
-    Nadeau and Bengio propose, by the size of the held-out part over that of the fitted part.
-
-    Parameters
-    ----------
-    values
-        R² of each repeat, shape (n_repeats,).
-    test_over_train
-        LSOAs held out over LSOAs fitted on; .25 for 80/20.
-
-    Returns
-    -------
-    low, high
-        None with fewer than two repeats.
-
-    References
-    ----------
-    Nadeau, C. & Bengio, Y. (2003), Inference for the generalization error, Machine Learning 52.
-    https://doi.org/10.1023/A:1024068626366
-    """
-    from scipy import stats
-
-    n = len(values)
-    if n < 2:
-        return None
-    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) * np.sqrt(1 / n + test_over_train)
-    return float(values.mean() - half), float(values.mean() + half)

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from streetimd_assets.schemas import HARDEST_FIRST
+
 Vectors = npt.NDArray[np.float32]
 # median |z| of a standard normal: of noise, the median |r| is this over the root of n - 1
 _MEDIAN_ABSOLUTE_NORMAL = 0.6745
@@ -179,22 +181,39 @@ def noise_tolerance(noise: pd.DataFrame) -> float:
     return float(np.log(1.25) + 5 / np.sqrt(n_drawn))
 
 
+def tuned_for_main_target(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows 'all' of tuned models and baselines that predict the study's target and have a score.
+
+    The study's target is the one with most models: every estimator and set of features is tried on it.
+    """
+    whole = scores[(scores["fold"] == "all") & (scores["experiment"] == "tuned") & scores["r2"].notna()]
+    return whole[whole["target"] == whole["target"].mode().iloc[0]] if len(whole) else whole
+
+
 def gain_over_baselines(scores: pd.DataFrame) -> tuple[float, str]:
     """R² of the best imagery model minus that of the best model without images, and the split it is about.
 
-    Without images there are the mean, which knows nothing, and the coordinates, which know the map.
-
-    With local authorities left out where they were, else with random folds. The best of several
-    models is a little too kind to them.
+    Without images there are the mean, which knows nothing, the coordinates, which know the map, the density
+    of roads and the number of images. The split is the hardest there is. The best of several models is a
+    little too kind to them.
 
     Parameters
     ----------
     scores
         Rows of ``model_scores``.
     """
-    whole = scores[(scores["fold"] == "all") & (scores["experiment"] == "tuned")]
-    splits = list(whole["split"].unique())
-    split = "leave_one_la_out" if "leave_one_la_out" in splits else next(iter(splits), "")
+    whole = tuned_for_main_target(scores)
+    split = next((name for name in HARDEST_FIRST if (whole["split"] == name).any()), "")
     here = whole[whole["split"] == split]
     is_baseline = here["feature_set"] == "baseline"
     return float(here[~is_baseline]["r2"].max() - here[is_baseline]["r2"].max()), split
+
+
+def interval_coverage(scores: pd.DataFrame) -> float:
+    """Mean share of LSOAs inside their 90% intervals by ridge under random folds; NaN if not known.
+
+    Random folds, because there alone the LSOAs held out are exchangeable with those fitted on.
+    """
+    whole = tuned_for_main_target(scores)
+    rows = whole[(whole["estimator"] == "ridge") & (whole["split"] == "random_folds")]
+    return float(rows["interval_coverage_share"].mean())
