@@ -21,6 +21,8 @@ from functools import cached_property
 SCHEMA_VERSION = 2
 EMBEDDING_DIMENSIONS = 512
 EMBEDDING = f"FLOAT[{EMBEDDING_DIMENSIONS}]"
+# stands for a category set where there are no images
+NO_CATEGORY_SET = "none"
 # what a study without images does without: these groups, and these tables of others
 _OF_IMAGES = (
     *("sampling", "imagery", "embedding", "classification", "assessment", "truth"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from streetimd_assets.plots import correlation, model_sections, pages, style
-from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.plots.coverage import Tables, area_table_of, missing_note, rows_of
 from streetimd_assets.schemas import MEASURES
 
 
@@ -18,6 +18,7 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
     drawn = noise if noise is not None else pd.DataFrame(columns=["max_absolute_r"])
     target = model_sections.target_of(tables)
     measure = target if target in set(found["measure"]) else str(found["measure"].min())
+    noun = "area feature" if correlation.are_named(found) else "embedding dimension"
     strongest = correlation.correlations_beside_noise(found, drawn, measure=measure)
     signed = correlation.correlations_beside_noise(found, drawn, measure=measure, order="dimension")
     page.add_section(
@@ -26,14 +27,14 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
         _noise_sentences(found[found["measure"] == measure], noise, measure),
         page.figure(
             strongest,
-            name=f"Dots: strength of each dimension’s correlation with {style.measure_label(measure)}",
-            caption="Every embedding dimension, the strongest first; the grey band is the sampling-noise floor, "
+            name=f"Dots: strength of each {noun}’s correlation with {style.measure_label(measure)}",
+            caption=f"Every {noun}, the strongest first; the grey band is the sampling-noise floor, "
             "and the bars at the side count draws of noise by the largest |r| they reached.",
         ),
         page.figure(
             signed,
-            name=f"Bars: signed correlation of each dimension with {style.measure_label(measure)}",
-            caption="The same correlations with their sign, by dimension.",
+            name=f"Bars: signed correlation of each {noun} with {style.measure_label(measure)}",
+            caption=f"The same correlations with their sign, by {noun}.",
         ),
         _measure_table(found, noise),
         "" if noise is not None else missing_note("noise_correlations"),
@@ -51,12 +52,17 @@ def strongest_of(rows: pd.DataFrame) -> pd.Series:
     return rows.iloc[int(np.argmax(rows["pearson_r"].abs().fillna(-1).to_numpy()))]
 
 
+def _name_of(row: pd.Series) -> str:
+    """Return the area feature's own name, escaped, or the number of the dimension."""
+    named = row.get("feature")
+    return f"number {style.count(row['dimension'])}" if style.is_missing(named) else style.escape(named)
+
+
 def _noise_sentences(rows: pd.DataFrame, noise: pd.DataFrame | None, measure: str) -> str:
     strongest = strongest_of(rows)
     sentences = [
-        f"The strongest of {style.plural(len(rows), 'dimension')} is number "
-        f"{style.count(strongest['dimension'])}: r = {style.number(strongest['pearson_r'])} with "
-        f"{style.measure_label(measure)}, over "
+        f"The strongest of {style.plural(len(rows), 'dimension')} is {_name_of(strongest)}: "
+        f"r = {style.number(strongest['pearson_r'])} with {style.measure_label(measure)}, over "
         f"{style.plural(strongest['n_lsoas'], 'LSOA')}."
     ]
     if noise is not None:
@@ -79,7 +85,8 @@ def _measure_table(found: pd.DataFrame, noise: pd.DataFrame | None) -> str:
         above = None if noise is None else (group["pearson_r"].abs() > floor).sum()
         rows.append(
             [style.measure_label(str(measure)), style.number(strongest["pearson_r"], 3),
-             style.count(strongest["dimension"]), style.number(strongest["spearman_r"], 3), style.count(above),
+             _name_of(strongest).removeprefix("number "), style.number(strongest["spearman_r"], 3),
+             style.count(above),
              style.count((group["q_value"] < 0.05).sum()), style.count(strongest["n_lsoas"])]
         )  # fmt: skip
     heads = ["Measure", "Strongest r", "Dimension", "its Spearman", "above the floor", "q < 0.05", "LSOAs"]
@@ -94,13 +101,14 @@ def add_components(page: pages.Page, tables: Tables) -> None:
         return
     target = model_sections.target_of(tables)
     strongest = strongest_of(components)
+    is_of_images = area_table_of(tables) is None
+    varying = "the mean embeddings" if is_of_images else "the area features, each in standard deviations"
     page.add_section(
         "components",
         "Principal components",
         pages.paragraph(
             f"{style.plural(len(components), 'component')} carry "
-            f"{style.percent(components['explained_variance_share'].sum())} of the variance of the mean "
-            "embeddings.",
+            f"{style.percent(components['explained_variance_share'].sum())} of the variance of {varying}.",
             f"Component {style.count(strongest['component'])} goes most with {style.measure_label(target)}: "
             f"r = {style.number(strongest['pearson_r'])}. The sign of a component is arbitrary.",
         ),
@@ -123,6 +131,6 @@ def _plane(page: pages.Page, tables: Tables, components: pd.DataFrame, target: s
             drawn,
             name="Dots: LSOAs on the first two principal components, by deprivation",
             caption="One dot per LSOA, dark is most deprived. Where dark and light dots lie apart, deprivation "
-            "goes with what differs most from street to street.",
+            "goes with what differs most from LSOA to LSOA.",
         )
     ]

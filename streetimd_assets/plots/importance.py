@@ -53,7 +53,8 @@ def ranked_importances(
         for position, label, v, sd in zip(top["position"], labels, value, spread, strict=True)
     ]
     figure = style.new_figure(height=120 + 22 * max(len(top), 1), showlegend=False)
-    is_share = top["feature"].str.endswith("_share")
+    # area features may be called shares and are none of images
+    is_share = top["feature"].str.endswith("_share") & ~top["feature"].isin(list(titles))
     figure.add_bar(
         x=value, y=list(range(len(top))), orientation="h", text=text, textposition="none", hoverinfo="text",
         marker={

@@ -8,6 +8,7 @@ from streetimd_assets.plots import comparison, pages, style
 from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
 
 # the strictest way of holding out comes first
+_MAIN_SETS = ("embeddings", "table")
 _PREFERRED_SPLITS = ("leave_one_la_out", "spatial_blocks", "random_folds")
 
 
@@ -20,20 +21,22 @@ def target_of(tables: Tables) -> str:
 def headline(scores: pd.DataFrame | None) -> str:
     """Return the gain of images over what needs no image in one sentence; empty without both models.
 
-    The image model is ridge on embeddings, named beforehand; the best of many would flatter. It is set
-    against coordinates, or against the training mean where coordinates do worse than that.
+    The image model is ridge on embeddings, or on the area features there are instead, named beforehand; the
+    best of many would flatter. It is set against coordinates, or against the training mean where
+    coordinates do worse than that.
     """
     if scores is None:
         return ""
     rows = comparison.overall_scores(scores)
     for split in _PREFERRED_SPLITS:
         here = rows[rows["split"] == split]
-        ridge = here[(here["estimator"] == "ridge") & (here["feature_set"] == "embeddings")]
+        ridge = here[(here["estimator"] == "ridge") & here["feature_set"].isin(_MAIN_SETS)]
         place = here[(here["estimator"] == "coordinates") | (here["feature_set"] == "coordinates")]
         if len(ridge) and len(place):
             seen, known = ridge.iloc[0], place.iloc[0]
             return (
-                f"With {style.split_label(split)} held out, ridge on embeddings explains R² = "
+                f"With {style.split_label(split)} held out, ridge on "
+                f"{style.feature_set_label(str(seen['feature_set']))} explains R² = "
                 f"{_interval(seen)} of {style.measure_label(str(seen['target']))}, coordinates alone "
                 f"{_interval(known)}{_gain(seen, known, here[here['estimator'] == 'mean'])} "
                 f"({style.plural(seen['n_test'], 'LSOA')})."
@@ -47,10 +50,10 @@ def _gain(seen: pd.Series, known: pd.Series, means: pd.DataFrame) -> str:
     if len(means) and means["r2"].iloc[0] > best:
         best, name = means["r2"].iloc[0], "that mean"
         told = f", which is less than the training mean’s {_interval(means.iloc[0])}"
-    gain = seen["r2"] - best
+    gain, what = seen["r2"] - best, "area features" if seen["feature_set"] == "table" else "images"
     if gain <= 0:
-        return f"{told}: images gain nothing over {name}"
-    return f"{told}: images gain {style.number(gain)} over {name}"
+        return f"{told}: {what} gain nothing over {name}"
+    return f"{told}: {what} gain {style.number(gain)} over {name}"
 
 
 def _interval(row: pd.Series) -> str:
@@ -96,7 +99,7 @@ def chosen_model(scores: pd.DataFrame | None, predictions: pd.DataFrame | None) 
         return None
     ids = set(predictions["model_id"])
     if scores is not None:
-        rows = scores[(scores["estimator"] == "ridge") & (scores["feature_set"] == "embeddings")]
+        rows = scores[(scores["estimator"] == "ridge") & scores["feature_set"].isin(_MAIN_SETS)]
         for split in _PREFERRED_SPLITS:
             found = sorted(ids & set(rows.loc[rows["split"] == split, "model_id"]))
             if found:
@@ -115,17 +118,18 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
     rows = comparison.overall_scores(scores)
     if rows.empty:
         return [pages.paragraph("No tuned models have been scored yet.", quiet=True)]
+    seen = "feature" if (rows["feature_set"] == "table").any() else "image"
     return [
         "<h3>Tuned models and baselines</h3>",
         pages.paragraph(
-            "R² is on LSOAs the model never saw, tuning included. Baselines look at no image: what they reach is "
-            "not owed to the streets. Random folds leave neighbours of a held-out LSOA in the fit; leaving out a "
+            f"R² is on LSOAs the model never saw, tuning included. Baselines look at no {seen}: what they reach is "
+            f"not owed to the {seen}s. Random folds leave neighbours of a held-out LSOA in the fit; leaving out a "
             "whole local authority does not, and is the harder and fairer question."
         ),
         page.figure(
             comparison.tuned_scores(scores),
             name="Dots with intervals: R² of the tuned models by split, with baselines",
-            caption="Filled marks look at images, open marks are baselines; bars are 95% intervals.",
+            caption=f"Filled marks look at {seen}s, open marks are baselines; bars are 95% intervals.",
         ),
         _score_table("Tuned models and baselines", rows),
     ]
@@ -136,11 +140,14 @@ def _forest_blocks(page: pages.Page, scores: pd.DataFrame, titles: Mapping[str, 
     if rows.empty:
         return [pages.paragraph("The 80/20 forests have not been scored yet.", quiet=True)]
     is_repeat = (scores["experiment"] == comparison.FOREST) & (scores["fold"].astype(str) != "all")
-    repeats = scores.loc[is_repeat, "fold"]
+    repeats = style.plural(scores.loc[is_repeat, "fold"].nunique(), "repeat")
+    if (rows["feature_set"] == "table").all():
+        about = pages.paragraph(f"One forest on all area features, {repeats} of a random split.")
+        return ["<h3>Random forest on 80/20 splits</h3>", about, _forest_table(rows, titles)]
     return [
         "<h3>Random forests on 80/20 splits, by pooling and category</h3>",
         pages.paragraph(
-            f"The same forest on every set of features, {style.plural(repeats.nunique(), 'repeat')} of a random "
+            f"The same forest on every set of features, {repeats} of a random "
             "split. Max pooling grows with the number of images, so part of what it tells is how many images "
             "an LSOA has. Few LSOAs have images of a rare category; n says how many."
         ),

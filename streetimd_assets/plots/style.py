@@ -51,6 +51,7 @@ _FEATURE_SETS = {
     "embeddings": "embeddings",
     "percentages": "category shares",
     "both": "embeddings and shares",
+    "table": "area features",
 }
 SPLITS = {
     "repeated_80_20": "repeated 80/20 splits",
@@ -141,7 +142,9 @@ def low_is_deprived(measure: str) -> bool:
 
 
 def feature_label(feature: str, titles: Mapping[str, str]) -> str:
-    """Return a feature of the models in words, escaped."""
+    """Return a feature of the models in words, escaped; an area feature is called what its table calls it."""
+    if feature in titles:
+        return escape(titles[feature])
     if feature.endswith("_share"):
         return f"Share of {title_of(feature.removesuffix('_share'), titles)}"
     head, _, dimension = feature.rpartition("_embedding_")

@@ -53,7 +53,7 @@ def describe_lsoas(
         "n_images_kept": counts.where(is_complete, 0),
         "mean_embedding": _cells(values, is_complete, codes),
         # no category and no encoder had a part in it
-        "category_set_hash": "none",
+        "category_set_hash": schemas.NO_CATEGORY_SET,
         "encoder": source,
     }
     del columns["lsoa_code"]

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from streetimd_assets.errors import StudyError
-from streetimd_assets.schemas import TABLES
+from streetimd_assets.schemas import NO_CATEGORY_SET, TABLES
 
 
 class Category(BaseModel):
@@ -120,7 +120,7 @@ class CategorySet(BaseModel):
 
 
 # of a study without images
-NO_CATEGORIES = CategorySet.model_construct(name="none", description="", templates=(), category=())
+NO_CATEGORIES = CategorySet.model_construct(name=NO_CATEGORY_SET, description="", templates=(), category=())
 
 
 def bundled_category_sets() -> list[str]:
