@@ -32,7 +32,12 @@ _MANNER: dict[str, Any] = {
     "encoder": {"batch_size", "chunk_size", "device"},
 }
 # of the study's sections and fields, those that decide nothing without images
-_ABOUT_IMAGES = ("imagery", "sampling", "encoder", "assessment", "category_set", "templates")
+_ABOUT_IMAGES: dict[str, Any] = {
+    **dict.fromkeys(("imagery", "sampling", "encoder", "assessment", "category_set", "templates"), True),
+    "geography": {"overpass_url", "roads_file", "highway_classes", "include_tunnels", "include_private"},
+    "features": {"min_images_per_category"},
+    "modelling": {"feature_set", "statistic"},
+}
 # more local authorities than this are counted, not named
 _MOST_NAMED = 20
 
@@ -90,7 +95,7 @@ def settings(study: Study) -> dict[str, str]:
 
     A category set of the study's own is left out: its prompts stand in ``category_embeddings``.
     """
-    exclude = _MANNER if study.has_images else {**_MANNER, **dict.fromkeys(_ABOUT_IMAGES, True)}
+    exclude = _MANNER if study.has_images else {**_MANNER, **_ABOUT_IMAGES}
     flat = dict(_flatten(study.model_dump(mode="json", exclude=exclude)))
     unused = () if study.has_painted_images else ("imagery.world", "imagery.faults.", "imagery.seed")
     return {

@@ -207,8 +207,7 @@ def _other_pages(house: House, slug: str) -> dict[str, str]:
         if house.page(asset, slug).exists()
     }
     is_there = house.page("study_report").exists()
-    whole = {
-        "the whole study": "../study_report.html",
-        "what people say of the classification": "../study_report.html#labels",
-    }
+    whole = {"the whole study": "../study_report.html"}
+    if house.study.has_images:
+        whole["what people say of the classification"] = "../study_report.html#labels"
     return {**(whole if is_there else {}), **found}

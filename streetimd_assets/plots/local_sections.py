@@ -42,7 +42,7 @@ def add_coverage(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") ->
         f"{said}images: {style.count(features['n_images'].sum())} were classified, {style.count(kept.sum())} kept, "
         f"{style.number(kept.median(), 0)} in the median LSOA."
         if area_table is None
-        else f"{said}every feature of <code>{area_table}</code>; the others are left out."
+        else f"{said}every feature of <code>{area_table}</code>; an LSOA that lacks one is left out."
     ]
     if 0 < len(without) <= _MOST_NAMED:
         what = "images" if area_table is None else "some"

@@ -52,7 +52,7 @@ def add_coverage(page: pages.Page, tables: Tables, authority_pages: Mapping[str,
             f"images: {style.count(total['n_images'])} were classified and {style.count(total['n_images_kept'])} "
             "kept."
             if area_table is None
-            else "every feature; the others are left out."
+            else "every feature; an LSOA that lacks one is left out."
         )
         blocks.append(
             pages.paragraph(
