@@ -15,7 +15,7 @@ PLANTED, DULL = "Homes in poor repair, %", "green_share"
 NAMES = (PLANTED, DULL, "Distance to town (m)", "pubs", "mean_embedding_000")
 TEXT = """\
 name = "areas"
-local_authorities = ["all"]
+local_authorities = ["Corvendale", "Dunmere", "Elmsthorpe", "Farrowby"]
 [geography]
 source = "synthetic"
 [deprivation]
@@ -41,9 +41,12 @@ def synthetic_scores() -> pd.Series:
 def made_up_table(*, r2: float, seed: int = 1) -> pd.DataFrame:
     """One row per LSOA: one feature explains `r2` of deprivation, the others, and all if 0, are noise."""
     rng, scores = np.random.default_rng(seed), synthetic_scores()
-    signal = standardise(scores.rank().to_numpy())
+    signal = standardise(scores.to_numpy())
     noise = rng.normal(size=(len(scores), len(NAMES)))
-    noise[:, 0] = np.sqrt(r2) * signal + np.sqrt(1 - r2) * noise[:, 0]
+    # exactly uncorrelated with deprivation, so that exactly r2 of it is explained
+    rest = noise[:, 0] - noise[:, 0].mean()
+    rest = standardise(rest - signal * (signal @ rest) / len(signal))
+    noise[:, 0] = np.sqrt(r2) * signal + np.sqrt(1 - r2) * rest if r2 else noise[:, 0]
     # units of all sizes: nothing must hang on them
     table = pd.DataFrame(noise * [10, 25, 4_000, 3, 1e-3] + [30, 50, 9_000, 8, 0], columns=list(NAMES))
     return table.assign(lsoa_code=scores.index, lsoa_name="somewhere").sample(frac=1, random_state=seed)

@@ -32,6 +32,7 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
     made_on
         Day of the export.
     """
+    read = "embeddings" if study.has_images else "area features"
     rows = [f"| `{row.file}` | {row.one_row_is} | {row.n_rows:,} |" for row in written.itertuples()]
     left_out = [f"- `{column}`: {why}." for column, why in LEFT_OUT.items()]
     layers = ["lsoas", *(name for name in POINT_LAYERS if f"tables/{name}" in set(written["file"]))]
@@ -58,15 +59,15 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "",
             "## What is in it",
             "",
-            f"Each is a Parquet file and, unless it holds embeddings (lists of {study.n_dimensions} numbers), a CSV "
-            "file.",
+            f"Each is a Parquet file and a CSV file; one with embeddings (lists of {study.n_dimensions} numbers) "
+            "is Parquet alone.",
             "",
             "| file | one row is | rows |",
             "| --- | --- | ---: |",
             *rows,
             "",
             "`lsoas` joins boundaries, deprivation, counts, shares and one model's predictions: ridge regression "
-            f"on {'embeddings' if study.has_images else 'area features'}, as it predicts an LSOA it never saw. It was named beforehand, not for its score.",
+            f"on {read}, as it predicts an LSOA it never saw. It was named beforehand, not for its score.",
             *(
                 ["People who labelled images are numbered in `image_labels`; their names are left out."]
                 if "tables/image_labels" in set(written["file"])
