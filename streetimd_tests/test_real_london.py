@@ -92,6 +92,37 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
                     assert points["lsoa_code"].nunique() == 130
 
 
+def test_a_table_of_area_features_of_real_boroughs_is_read_without_images(run_variant, tmp_path):
+    """How many people there are and how large the LSOA is, and the rank of a domain, which tells the IMD's."""
+    from streetimd_assets.store.opening import open_study
+
+    columns = {
+        "LSOA code (2021)": "LSOA21CD",
+        "LSOA name (2021)": "LSOA21NM",
+        "Health Deprivation and Disability Rank (where 1 is most deprived)": "Rank of health, 1 = worst",
+        "Total population: mid 2022": "people",
+    }
+    index = pd.read_csv(real_data_folder() / "imd" / "iod2025_file7.csv.gz")
+    table = tmp_path / "areas.parquet"
+    index[list(columns)].rename(columns=columns).to_parquet(table)
+    with serve_real_data(real_data_folder()) as addresses:
+        places = PLACES.replace('category_set = "demo"\n', "")
+        quick = '[modelling]\neffort = "quick"\nn_trees = 20\nn_folds = 3\nn_repeats = 1\nn_permutations = 1\n'
+        ran = run_variant(
+            text=f'name = "areas"\n{places}{geography(addresses)}[features]\nfeatures_from = "{table}"\n{quick}'
+        )
+    opened = open_study(ran.study, ran.data_root)
+    features = opened.read("lsoa_features")
+    assert len(features) == 130 + 169
+    truth = index.set_index("LSOA code (2021)").loc[features["lsoa_code"]]
+    assert (features["people"].to_numpy() == truth["Total population: mid 2022"].to_numpy()).all()
+    found = opened.read("imd_correlations").query("measure == 'imd_rank'").set_index("feature")["pearson_r"]
+    # of all England .88 to .97 between domains and IMD
+    assert found["Rank of health, 1 = worst"] > 0.7
+    assert abs(found["people"]) < 0.4
+    assert "SYNTHETIC" not in (ran.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     """The 50 London photographs and a manifest made from their metadata."""
