@@ -34,7 +34,7 @@ def london(run_variant):
             f'name = "london"\ntitle = "Two boroughs"\n{PLACES}{geography(addresses)}'
             "[sampling]\nspacing_m = 50\nmax_points_per_lsoa = 4\n"
             f'[imagery]\nsource = "painted"\nimage_size_px = 96\n{ENCODER}'
-            "[modelling]\nn_trees = 50\nn_folds = 3\nn_repeats = 2\nn_permutations = 2\n"
+            '[modelling]\neffort = "quick"\nn_trees = 50\nn_folds = 3\nn_repeats = 2\nn_permutations = 2\n'
         )
         return run_variant(text=text)
 
@@ -50,6 +50,18 @@ def test_real_boroughs_run_whole(london):
     whole = store.read("model_scores").query("fold == 'all' and split == 'random_folds'")
     best = whole[whole["feature_set"] == "embeddings"]["r2_low"].max()
     assert best > 0.2
+
+
+def test_with_two_boroughs_none_is_left_out_and_blocks_of_neighbours_are_the_headline(london):
+    scores = london.house.store.read("model_scores").query("fold == 'all' and experiment == 'tuned'")
+    refused = scores[scores["split"] == "leave_one_la_out"]
+    assert len(refused) > 10
+    assert refused["r2"].isna().all()
+    assert refused["note"].str.contains("only 2 local authorities are covered and 4 are needed").all()
+    assert scores[scores["split"] == "spatial_blocks"]["r2"].notna().all()
+    page = (london.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
+    assert "With spatial blocks held out, ridge on embeddings explains" in page
+    assert "No local authority is left out: only 2 local authorities are covered" in page
 
 
 def test_every_page_says_that_images_are_painted(london):
@@ -93,14 +105,14 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
 
 
 def test_a_table_of_area_features_of_real_boroughs_is_read_without_images(run_variant, tmp_path):
-    """How many people there are and how large the LSOA is, and the rank of a domain, which tells the IMD's."""
+    """The rank of one domain tells that of the IMD, as it does in all of England; ONS's own headings are read."""
     from streetimd_assets.store.opening import open_study
 
     columns = {
         "LSOA code (2021)": "LSOA21CD",
         "LSOA name (2021)": "LSOA21NM",
         "Health Deprivation and Disability Rank (where 1 is most deprived)": "Rank of health, 1 = worst",
-        "Total population: mid 2022": "people",
+        "Living Environment Score": "living environment",
     }
     index = pd.read_csv(real_data_folder() / "imd" / "iod2025_file7.csv.gz")
     table = tmp_path / "areas.parquet"
@@ -115,11 +127,11 @@ def test_a_table_of_area_features_of_real_boroughs_is_read_without_images(run_va
     features = opened.read("lsoa_features")
     assert len(features) == 130 + 169
     truth = index.set_index("LSOA code (2021)").loc[features["lsoa_code"]]
-    assert (features["people"].to_numpy() == truth["Total population: mid 2022"].to_numpy()).all()
+    assert (features["living environment"].to_numpy() == truth["Living Environment Score"].to_numpy()).all()
     found = opened.read("imd_correlations").query("measure == 'imd_rank'").set_index("feature")["pearson_r"]
-    # of all England .88 to .97 between domains and IMD
+    # of all England .88 to .97 for most domains and .28 for the living environment, whose score falls with its rank
     assert found["Rank of health, 1 = worst"] > 0.7
-    assert abs(found["people"]) < 0.4
+    assert -0.6 < found["living environment"] < 0.1
     assert "SYNTHETIC" not in (ran.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
 
 

@@ -286,8 +286,8 @@ def _loads(row: Any) -> bool:
 _DESCRIPTIONS = {
     "model_scores": (
         "How well each model predicts the target, and other measures, on LSOAs it never saw, with 95% intervals "
-        "that resample blocks of neighbours. `forest_80_20` is a cheap random forest repeated over 80/20 splits for every "
-        "way of summarising images; `tuned` are several models under random folds, blocks of neighbours and "
+        "that resample blocks of neighbours. `forest_80_20` is a cheap random forest on repeated 80/20 splits, for "
+        "every way of summarising images; `tuned` are several models under random folds, blocks of neighbours and "
         "whole local authorities held out. The highest of many scores on the same split flatters: read it beside "
         "the baselines. What quick, default and full effort do is said in the study's report."
     ),

@@ -135,6 +135,7 @@ def _facts(
         "Deprivation index": study.deprivation.index,
         "Target": f"{target} ({'1 = most' if style.low_is_deprived(target) else 'higher = more'} deprived)",
         **(_about_images(study, tables, records) if study.has_images else _about_table(study)),
+        "Effort": study.modelling.what_is_done.said.removeprefix("Effort "),
         "Versions": ", ".join([*(f"{name} {version(name)}" for name in _PACKAGES), _python()]),
     }
     return {name: value for name, value in facts.items() if value}

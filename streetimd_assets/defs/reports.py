@@ -22,6 +22,7 @@ STUDY_WIDE = (
     "noise_correlations",
     "embedding_components",
     "model_scores",
+    "model_differences",
     "lsoa_predictions",
     "feature_importances",
     "example_images",

@@ -21,7 +21,7 @@ MOST_DOTS = 5000
 
 
 def overall_scores(scores: pd.DataFrame, *, experiment: str | None = None) -> pd.DataFrame:
-    """Return the rows of `model_scores` that sum up all folds, without those of other experiments.
+    """Return the rows of `model_scores` about the study's target that sum up all folds.
 
     Parameters
     ----------
@@ -32,10 +32,16 @@ def overall_scores(scores: pd.DataFrame, *, experiment: str | None = None) -> pd
     """
     is_forest = scores["experiment"] == FOREST
     wanted = is_forest if experiment == FOREST else ~is_forest
-    return scores[(scores["fold"].astype(str) == "all") & wanted].sort_values("model_id")
+    wanted &= (scores["fold"].astype(str) == "all") & (scores["target"] == main_target(scores))
+    return scores[wanted].sort_values("model_id")
 
 
-def forest_scores(scores: pd.DataFrame, titles: Mapping[str, str]) -> "go.Figure":
+def main_target(scores: pd.DataFrame) -> str:
+    """Return the study's target: the one with most models, since every estimator is tried on it."""
+    return str(scores["target"].mode().iloc[0])
+
+
+def forest_scores(scores: pd.DataFrame, titles: Mapping[str, str], *, lsoas: str = "own") -> "go.Figure":
     """Draw R² of the 80/20 random forests: pooled features first, then category by category.
 
     Parameters
@@ -44,8 +50,11 @@ def forest_scores(scores: pd.DataFrame, titles: Mapping[str, str]) -> "go.Figure
         The table `model_scores`.
     titles
         Category names and what people read for them.
+    lsoas
+        ``"own"``: each on all LSOAs that have its features; ``"common"``: all on the same.
     """
-    rows = overall_scores(scores, experiment=FOREST).copy()
+    rows = overall_scores(scores, experiment=FOREST)
+    rows = rows[rows["lsoas"] == lsoas].copy()
     rows["label"] = [
         forest_label(feature_set, category, titles)
         for feature_set, category in zip(rows["feature_set"], rows["category"], strict=True)
@@ -79,7 +88,9 @@ def tuned_scores(scores: pd.DataFrame) -> "go.Figure":
     scores
         The table `model_scores`; rows of the 80/20 forests are left out.
     """
-    rows = overall_scores(scores).copy()
+    rows = overall_scores(scores)
+    # what could not be scored has a row that says why
+    rows = rows[rows["r2"].notna()].copy()
     pairs = list(zip(rows["estimator"], rows["feature_set"], strict=True))
     rows["is_baseline"] = [style.is_baseline(*pair) for pair in pairs]
     rows["label"] = [model_label(*pair) for pair in pairs]
@@ -100,6 +111,38 @@ def tuned_scores(scores: pd.DataFrame) -> "go.Figure":
                     offset=0.26 * (place - (len(splits) - 1) / 2),
                     showlegend=not baseline or not (~of_split["is_baseline"]).any(),
                 )  # fmt: skip
+    _finish_dots(figure, rows, labels)
+    return figure
+
+
+def target_scores(scores: pd.DataFrame, *, split: str) -> "go.Figure":
+    """Draw R² of every target by estimator under one split, coordinates with open marks.
+
+    Parameters
+    ----------
+    scores
+        The table `model_scores`; drawn are tuned models on the main set of features.
+    split
+        How LSOAs are held out.
+    """
+    rows = scores[(scores["fold"].astype(str) == "all") & (scores["split"] == split) & scores["r2"].notna()]
+    leading = rows.groupby("feature_set")["target"].nunique().drop("baseline", errors="ignore").idxmax()
+    rows = rows[(rows["feature_set"] == leading) | (rows["estimator"] == "coordinates")].copy()
+    rows["label"] = rows["target"].map(style.measure_label)
+    best = rows[rows["feature_set"] == leading].groupby("label")["r2"].max()
+    labels = list(best.sort_values(ascending=False, kind="stable").index)
+    rows = rows[rows["label"].isin(labels)]
+    figure = style.new_figure(height=150 + 40 * len(labels))
+    estimators = [name for name in style.ESTIMATORS if name in set(rows["estimator"])]
+    for place, estimator in enumerate(estimators):
+        some = rows[rows["estimator"] == estimator]
+        is_open = estimator == "coordinates"
+        _add_dots(
+            figure, some, labels, name=style.estimator_label(estimator),
+            colour=style.INK if is_open else style.COLOURS[place % 7],
+            symbol="circle-open" if is_open else style.SYMBOLS[place % 7],
+            offset=0.6 * (place / max(len(estimators) - 1, 1) - 0.5),
+        )  # fmt: skip
     _finish_dots(figure, rows, labels)
     return figure
 

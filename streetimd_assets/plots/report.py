@@ -48,7 +48,7 @@ def study_report_page(
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
         `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
         tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
-        `embedding_components`, `model_scores`, `lsoa_predictions`, `feature_importances`,
+        `embedding_components`, `model_scores`, `model_differences`, `lsoa_predictions`, `feature_importances`,
         `example_images`; besides, ``component_scores`` (lsoa_code, component_1, component_2) and, of a
         synthetic study, ``recovered_beside_planted`` (finding, planted, recovered, unit).
     lsoas
@@ -84,7 +84,7 @@ def study_report_page(
     lsoa_sections.add_maps(page, tables, lsoas, titles)
     correlation_sections.add_correlation(page, tables)
     correlation_sections.add_components(page, tables)
-    model_sections.add_models(page, tables, titles)
+    model_sections.add_models(page, tables, titles, made.facts.get("Effort", ""))
     study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)
     lsoa_sections.add_lsoas(page, tables, lsoas)

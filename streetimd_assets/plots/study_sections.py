@@ -35,7 +35,7 @@ def question(tables: Tables, addresses: Mapping[str, str]) -> str:
         "It asks how much of deprivation those numbers can tell in neighbourhoods held out from the fit, beyond "
         "what location and chance alone would give.",
     )
-    found = model_sections.headline(rows_of(tables, "model_scores"))
+    found = model_sections.headline(rows_of(tables, "model_scores"), rows_of(tables, "model_differences"))
     return asked + (f'\n<p class="headline">{found}</p>' if found else "") + links.other_pages(addresses)
 
 

@@ -43,9 +43,12 @@ ESTIMATORS = {
     "ridge": "Ridge regression",
     "random_forest": "Random forest",
     "lightgbm": "Boosting (LightGBM)",
+    "pls": "Partial least squares",
     "svr": "Support vector regression",
     "mean": "Baseline: training mean",
     "coordinates": "Baseline: coordinates only",
+    "road_density": "Baseline: density of roads",
+    "n_images": "Baseline: number of images",
 }
 _FEATURE_SETS = {
     "embeddings": "embeddings",
@@ -170,7 +173,7 @@ def split_label(split: str) -> str:
 
 def is_baseline(estimator: str, feature_set: str) -> bool:
     """Return True for what is predicted without looking at any image."""
-    learners = {"ridge", "random_forest", "lightgbm", "svr"}
+    learners = {"ridge", "pls", "svr", "random_forest", "lightgbm"}
     return estimator not in learners or feature_set not in _FEATURE_SETS
 
 

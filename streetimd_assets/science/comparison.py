@@ -81,7 +81,7 @@ def tuned_models(
     other_targets: pd.DataFrame | None = None,
     effort: Effort = EFFORTS["default"],
     n_folds: int = 5,
-    n_trees: int = 200,
+    n_trees: int = 100,
     block_side_m: float | None = None,
     enough_images: int = 12,
     seed: int,
@@ -163,7 +163,7 @@ def tuned_models(
     targets = {target_name: observed.loc[codes].to_numpy()}
     if other_targets is not None:
         targets |= {str(name): other_targets[name].loc[codes].to_numpy(float) for name in other_targets.columns}
-    learners = {**BASELINES, **ESTIMATORS, RandomForest.name: RandomForest(n_trees)}
+    learners = {**BASELINES, **ESTIMATORS, RandomForest.name: RandomForest(n_trees, effort.forest_features)}
     tasks = [
         _Task(
             model, tuning, learners[model.estimator], values, decile_edges(values), name == target_name, is_fitted

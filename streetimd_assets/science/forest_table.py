@@ -122,8 +122,7 @@ def forest_table(
     name, common = target_name or str(target.name), _common(known, content_categories)
     todo = [(model, "own") for model in _models(name, feature_sets, content_categories, effort.forest_statistics)]
     if effort.has_common_lsoas and common.categories:
-        chosen = _models(name, feature_sets[:1], common.categories, effort.forest_statistics)
-        todo += [(model, "common") for model in chosen]
+        todo += [(model, "common") for model in _common_models(name, common.categories)]
     rows: list[dict[str, Any]] = []
     trials: dict[str, tuple[Trial, float, Array]] = {}
     for number, (model, lsoas) in enumerate(todo, start=1):
@@ -170,6 +169,11 @@ def _models(
     return whole + [
         Model(target, "embeddings", name, how, category) for category in categories for how in statistics
     ]
+
+
+def _common_models(target: str, categories: Sequence[str]) -> list[Model]:
+    """All images, and each category alone, by their mean."""
+    return [Model(target, "embeddings", RandomForest.name, "mean", category) for category in (None, *categories)]
 
 
 def _pooled(feature_set: str) -> str | None:

@@ -7,7 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FEATURE_SETS = ("embeddings", "percentages", "both")
+from streetimd_assets.science.matrices import FEATURE_SETS
+from streetimd_assets.science.soundness import tuned_for_main_target
+
 _MIN_LSOAS = 20
 _CEILING_SEED = 1
 
@@ -183,9 +185,8 @@ def _models(scenes: pd.DataFrame, deprivation: "pd.Series[float]", model_scores:
 
     Being the best of several, it is flattered a little.
     """
-    saw_images = (model_scores["experiment"] == "tuned") & model_scores["feature_set"].isin(FEATURE_SETS)
-    is_held_out = (model_scores["split"] == "random_folds") & (model_scores["fold"] == "all")
-    scores = model_scores[saw_images & is_held_out].dropna(subset=["r2"])
+    scores = tuned_for_main_target(model_scores)
+    scores = scores[scores["feature_set"].isin(FEATURE_SETS) & (scores["split"] == "random_folds")]
     if len(scores):
         best = scores.nlargest(1, "r2").iloc[0]
         whose = f"{best['model_id']}, beside a perfect reader's"

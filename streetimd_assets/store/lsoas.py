@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from streetimd_assets.errors import StoreError, TableMissingError
-from streetimd_assets.schemas import TABLES, Column, Table
+from streetimd_assets.schemas import HARDEST_FIRST, TABLES, Column, Table
 from streetimd_assets.store.arrow import empty_frame
 from streetimd_assets.store.tables import TableStore
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 CRS = "EPSG:27700"
 LOCAL_AUTHORITY = Column("local_authority", "VARCHAR", "name of the local authority as a partition of the study")
-# the strictest way of holding out comes first
-_SPLITS = ("leave_one_la_out", "spatial_blocks", "random_folds")
 _PREDICTED = ("model_id", "observed", "predicted", "residual", "predicted_low", "predicted_high")
 
 
@@ -77,7 +75,7 @@ def headline_predictions(store: TableStore) -> pd.DataFrame:
     predictions = store.read("lsoa_predictions", columns=columns)
     scores = store.read("model_scores", columns=["model_id", "estimator", "feature_set", "split"])
     ridge = scores[(scores["estimator"] == "ridge") & scores["feature_set"].isin(["embeddings", "table"])]
-    for split in _SPLITS:
+    for split in HARDEST_FIRST:
         named = set(ridge.loc[ridge["split"] == split, "model_id"]) & set(predictions["model_id"])
         if named:
             return predictions[predictions["model_id"] == min(named)]

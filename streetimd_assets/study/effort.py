@@ -28,6 +28,8 @@ class Effort:
         usual: costly estimators take their usual parameters; nested: they are tuned for the main target
         and feature set within each part fitted on, and the others reuse those; all: each is tuned.
         Ridge and PLS, which tune in closed form or nearly so, are always tuned for themselves.
+    forest_features
+        Features tried at each split of the tuned forest, among which tuning chooses.
     forest_statistics
         Ways of pooling tried for each category alone in the 80/20 table.
     has_common_lsoas
@@ -46,6 +48,7 @@ class Effort:
     n_surrogates: int
     other_estimators: tuple[str, ...]
     tuning: Literal["usual", "nested", "all"]
+    forest_features: tuple[str | float, ...]
     forest_statistics: tuple[str, ...]
     has_common_lsoas: bool
     n_bootstrap: int
@@ -75,8 +78,8 @@ _STATISTICS = ("mean", "median", "max")
 EFFORTS: dict[str, Effort] = {
     effort.name: effort
     for effort in (
-        Effort("quick", 999, ("ridge",), "usual", ("mean",), False, 500, 2, 2, 1),
-        Effort("default", 4_999, _ALL, "nested", _STATISTICS, True, 1_000, 3, 5, 3),
-        Effort("full", 19_999, _ALL, "all", _STATISTICS, True, 2_000, 5, 20, 5),
+        Effort("quick", 999, ("ridge",), "usual", ("sqrt",), ("mean",), False, 500, 2, 2, 1),
+        Effort("default", 4_999, _ALL, "nested", ("sqrt", 0.1), _STATISTICS, True, 1_000, 3, 5, 3),
+        Effort("full", 19_999, _ALL, "all", ("sqrt", 0.1, 0.3), _STATISTICS, True, 2_000, 5, 20, 5),
     )
 }

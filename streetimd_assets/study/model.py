@@ -172,7 +172,7 @@ class Modelling(Section):
     )
     n_repeats: int = Field(default=5, ge=1, description="repeats of the 80/20 split")
     n_folds: int = Field(default=5, ge=2, description="folds of cross-validation")
-    n_trees: int = Field(default=200, ge=10, description="trees of the tuned random forest")
+    n_trees: int = Field(default=100, ge=10, description="trees of the tuned random forest")
     block_side_m: float | None = Field(
         default=None,
         ge=100,

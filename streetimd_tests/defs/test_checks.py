@@ -23,6 +23,7 @@ from streetimd_assets.science import (
     correlation,
     features,
     fitted,
+    forest_table,
     importance,
     local_scores,
     panoramas,
@@ -291,7 +292,7 @@ def test_a_check_catches_the_mistake_it_is_for(copy, instance, monkeypatch, asse
 def modelled(copy, monkeypatch):
     """Put the tables made before in place of an hour of fitting, spoilt."""
     store = store_of(copy.study, copy.folder)
-    made = {name: store.read(name) for name in ("model_scores", "lsoa_predictions", "fitted_models")}
+    made = {name: store.read(name) for name in comparison_defs.CHECKS}
 
     def spoilt(table, change):
         made[table] = change(made[table])
@@ -301,8 +302,11 @@ def modelled(copy, monkeypatch):
                 type("Damaged", (), {"to_row": lambda self, row=row: row})()
                 for row in made[table].to_dict("records")
             ]
-        tuned = comparison.TunedModels(made["model_scores"], made["lsoa_predictions"], models)
-        monkeypatch.setattr(comparison_defs, "_fit", lambda *args: (made["model_scores"].iloc[:0], tuned))
+        tuned = comparison.TunedModels(
+            made["model_scores"], made["model_differences"], made["lsoa_predictions"], models
+        )
+        forests = forest_table.ForestTable(made["model_scores"].iloc[:0], made["model_differences"].iloc[:0])
+        monkeypatch.setattr(comparison_defs, "_fit", lambda *args: (forests, tuned))
 
     return spoilt
 
@@ -312,6 +316,8 @@ def modelled(copy, monkeypatch):
     [
         ("model_scores", "no_score_is_too_good", put(r2=0.999, r2_low=0.9, r2_high=1.0)),
         ("model_scores", "images_say_more_than_the_map", put(r2=0.2, r2_low=0.1, r2_high=0.3)),
+        ("model_scores", "intervals_hold_what_they_say", put(interval_coverage_share=0.5)),
+        ("model_differences", "differences_agree_with_scores", put(r2_difference=0.3, r2_difference_high=0.4)),
         ("lsoa_predictions", "every_prediction_is_held_out", drop_first),
         ("fitted_models", "every_model_loads_again", put(payload=b"damaged")),
     ],

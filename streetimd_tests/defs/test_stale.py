@@ -22,7 +22,8 @@ PLACES = ("Farrowby", "Elmsthorpe")
 # they print the study's settings
 REPORTS = {"local_authority_report", "study_report"}
 SHEETS = {"classification_report", "labelling_page", "example_sheet"}
-MODELS = {"model_scores", "lsoa_predictions", "fitted_models", "feature_importances"}
+COMPARED = {"model_scores", "model_differences", "lsoa_predictions", "fitted_models"}
+MODELS = {*COMPARED, "feature_importances"}
 # what each change decides itself, beside the reports; what follows is stale once these come out different
 DECIDED_BY = {
     "a prompt of a category": {"category_embeddings", "prompt_variants", "labelling_page", "image_labels"},
@@ -31,7 +32,10 @@ DECIDED_BY = {
     "sampling.spacing_m": {"sample_points"},
     "deprivation.target": {*MODELS, "noise_correlations", "embedding_components", "example_sheet"},
     "modelling.n_trees": MODELS,
-    "modelling.n_repeats": {"model_scores"},
+    "modelling.n_repeats": {"model_scores", "model_differences"},
+    "modelling.block_side_m": COMPARED,
+    "modelling.feature_set": COMPARED,
+    "modelling.enough_images_per_lsoa": COMPARED,
     "modelling.n_permutations": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
     "modelling.n_components": {"embedding_components"},
@@ -75,6 +79,9 @@ VALUES = {
     "deprivation.target": "imd_score",
     "modelling.n_trees": 77,
     "modelling.n_repeats": 9,
+    "modelling.block_side_m": 900.0,
+    "modelling.feature_set": "both",
+    "modelling.enough_images_per_lsoa": 3,
     "modelling.n_permutations": 9,
     "modelling.n_noise_draws": 99,
     "modelling.n_components": 9,

@@ -104,6 +104,7 @@ def made_up_tables(lsoas=None, seed=0):
             }
         ),
         "model_scores": made_up_scores(n),
+        "model_differences": made_up_differences(made_up_scores(n)),
         "lsoa_predictions": made_up_predictions(codes, lads, rank, rng),
         "component_scores": pd.DataFrame(
             {"lsoa_code": codes, "component_1": rng.normal(size=n), "component_2": rng.normal(size=n)}
@@ -167,6 +168,7 @@ def score_row(experiment, feature_set, statistic, category, estimator, split, fo
     return {
         "model_id": f"imd_rank/{features}/{estimator}/{split}",
         "experiment": experiment,
+        "lsoas": "own",
         "target": "imd_rank",
         "feature_set": feature_set,
         "statistic": statistic,
@@ -175,15 +177,46 @@ def score_row(experiment, feature_set, statistic, category, estimator, split, fo
         "split": split,
         "fold": fold,
         "n_lsoas": n,
+        "coverage_share": n / 100,
         "n_train": n - 20,
         "n_test": n if fold == "all" else 20,
         "r2": r2,
         "r2_low": low,
         "r2_high": high,
         "mean_absolute_error": 10.0,
+        "decile_absolute_error": 1.5,
         "spearman_r": 0.5,
+        "within_one_decile_share": 0.6,
+        "weighted_kappa": 0.7,
+        "interval_coverage_share": 0.9,
+        "tuning": "nested",
         "parameters": None,
+        "note": None,
     }
+
+
+def made_up_differences(scores):
+    """Each tuned model beside the ridge and the coordinates of its split."""
+    whole = scores[(scores["fold"] == "all") & (scores["experiment"] == "tuned")]
+    rows = []
+    for reference in whole[whole["estimator"].isin(["ridge", "coordinates"])].to_dict("records"):
+        for row in whole[whole["split"] == reference["split"]].to_dict("records"):
+            apart = row["r2"] - reference["r2"]
+            rows.append(
+                {
+                    "model_id": row["model_id"],
+                    "reference_id": reference["model_id"],
+                    "experiment": "tuned",
+                    "target": row["target"],
+                    "split": row["split"],
+                    "r2_difference": apart,
+                    "r2_difference_low": apart - 0.02,
+                    "r2_difference_high": apart + 0.03,
+                    "n_lsoas": row["n_lsoas"],
+                }
+            )
+    table = pd.DataFrame(rows)
+    return table[table["model_id"] != table["reference_id"]].reset_index(drop=True)
 
 
 def made_up_scores(n):
@@ -224,6 +257,7 @@ def made_up_predictions(codes, lads, rank, rng):
                     "residual": rank - predicted,
                     "predicted_low": predicted - 15,
                     "predicted_high": predicted + 15 + np.arange(len(codes)) % 3,
+                    "is_thin": np.arange(len(codes)) % 10 == 0,
                 }
             )
         )

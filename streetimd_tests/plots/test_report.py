@@ -64,7 +64,10 @@ def test_the_headline_is_the_gain_over_coordinates_with_whole_local_authorities_
         "With whole local authorities held out, ridge on embeddings explains R² = 0.50 (0.40 to 0.55)"
         in study.words
     )
-    assert "coordinates alone 0.05 (−0.05 to 0.10): images gain 0.45 over location (100 LSOAs)" in study.words
+    assert (
+        "coordinates alone 0.05 (−0.05 to 0.10): images gain 0.45 (0.43 to 0.48) over location (100 LSOAs)"
+        in study.words
+    )
 
 
 def test_coordinates_worse_than_the_mean_do_not_make_images_look_better(tables):
@@ -72,7 +75,10 @@ def test_coordinates_worse_than_the_mean_do_not_make_images_look_better(tables):
     is_place = scores["estimator"] == "coordinates"
     poor = scores.assign(r2=scores["r2"].mask(is_place & (scores["fold"] == "all"), -0.30))
     words = ReadPage(study_page(tables | {"model_scores": poor})).words
-    assert "less than the training mean’s −0.01 (−0.11 to 0.04): images gain 0.51 over that mean" in words
+    assert (
+        "less than the training mean’s −0.01 (−0.11 to 0.04): images gain 0.51 (0.48 to 0.53) over that mean"
+        in words
+    )
     strong = scores.assign(r2=scores["r2"].mask(is_place & (scores["fold"] == "all"), 0.70))
     words = ReadPage(study_page(tables | {"model_scores": strong})).words
     assert "images gain nothing over location" in words

@@ -92,7 +92,8 @@ def test_categories_are_compared_on_the_lsoas_that_show_all_of_them(forests):
     assert set(common["category"].dropna()) == {"terraced", "shops"}
     assert set(common["n_lsoas"]) == {100}
     assert set(common["coverage_share"]) == {100 / 150}
-    assert common["category"].isna().sum() == 3
+    assert set(common["statistic"]) == {"mean"}
+    assert common["category"].isna().sum() == 1
 
 
 def test_differences_are_between_forests_on_the_same_lsoas(forests):

@@ -58,6 +58,7 @@ def scores(**r2_by_feature_set):
         {
             "model_id": f"imd_rank/{name}/ridge/{split}",
             "experiment": "tuned",
+            "target": "imd_rank",
             "feature_set": name,
             "split": split,
             "fold": fold,

@@ -161,7 +161,10 @@ def test_the_gain_is_over_the_best_model_without_images_where_places_were_left_o
         ("embeddings", "ridge", "leave_one_la_out", 0.40),
     ]
     scores = pd.DataFrame(rows, columns=["feature_set", "estimator", "split", "r2"])
-    scores = scores.assign(fold="all", experiment="tuned")
+    scores = scores.assign(fold="all", experiment="tuned", target="imd_rank")
+    # another target, read better, is another question
+    other = scores.tail(1).assign(target="income_score", r2=0.99)
+    scores = pd.concat([scores, other], ignore_index=True)
     assert soundness.gain_over_baselines(scores) == (pytest.approx(0.42), "leave_one_la_out")
     at_random = scores[scores["split"] == "random_folds"]
     assert soundness.gain_over_baselines(at_random) == (pytest.approx(0.10), "random_folds")
@@ -195,3 +198,16 @@ def test_noise_of_any_number_of_dimensions_is_within_its_tolerance(n_dimensions)
         larger = noise.assign(median_absolute_r=noise["median_absolute_r"] * 9)
         assert np.log(soundness.noise_beside_expected(larger)) > tolerance
     assert tolerance == pytest.approx(0.27, abs=0.01) or n_dimensions < 512
+
+
+def test_the_share_inside_intervals_is_that_of_ridge_where_lsoas_are_exchangeable():
+    rows = [
+        ("both", "ridge", "random_folds", 0.90),
+        ("embeddings", "ridge", "random_folds", 0.88),
+        ("embeddings", "ridge", "leave_one_la_out", 0.50),
+        ("embeddings", "svr", "random_folds", 0.10),
+    ]
+    scores = pd.DataFrame(rows, columns=["feature_set", "estimator", "split", "interval_coverage_share"])
+    scores = scores.assign(fold="all", experiment="tuned", target="imd_rank", r2=0.5)
+    assert soundness.interval_coverage(scores) == pytest.approx(0.89)
+    assert np.isnan(soundness.interval_coverage(scores.tail(2)))

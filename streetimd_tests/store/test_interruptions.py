@@ -45,8 +45,8 @@ from streetimd_assets.store.tables import TableStore
 
 store, images = TableStore(Path(sys.argv[1]), ("a", "b")), ImageStore(Path(sys.argv[1]), "camden")
 n = 100_000
-draws = pd.DataFrame({"draw": range(n), "max_absolute_r": np.random.rand(n), "median_absolute_r": np.random.rand(n),
-                      "n_dimensions": 512, "n_lsoas": 5})
+draws = pd.DataFrame({"kind": "independent", "draw": range(n), "max_absolute_r": np.random.rand(n),
+                      "median_absolute_r": np.random.rand(n), "n_dimensions": 512, "n_lsoas": 5})
 ids = pd.DataFrame({"image_id": [f"{i}@000" for i in range(300)], "lsoa_code": "E01", "heading_deg": 0.0,
                     "sha256": "5f", "encoder": "one"})
 chunks = store.chunks("image_embeddings", "camden")
