@@ -59,7 +59,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
                 "n_rows_of_other_places": len(found.table) - len(rows),
                 "features": list(table.features[:_MOST_NAMED]),
                 **({"columns_passed_over": list(table.passed_over)} if table.passed_over else {}),
-                "features_source": found.provenance.address,
+                # the page that prints it is sent to others, to whom a folder of this machine says nothing
+                "features_source": found.provenance.path.name,
                 "features_sha256": found.provenance.sha256,
                 "features_fetched_at": f"{found.provenance.fetched_at:%Y-%m-%d %H:%M} UTC",
             },

@@ -201,9 +201,10 @@ def sources(records: Records) -> list[Source]:
             if name.endswith("_source")
         }
     )
-    return [_source(what, address, said) for what, address in fetched] or [
-        Source("boundaries, roads, index", "the synthetic world: invented, no place is meant")
-    ]
+    # a table of area features may be about places that are invented
+    is_invented = {what for what, _ in fetched} <= {"features"}
+    invented = [Source("boundaries, roads, index", "the synthetic world: invented, no place is meant")]
+    return (invented if is_invented else []) + [_source(what, address, said) for what, address in fetched]
 
 
 def _source(what: str, address: str, said: Sequence[Mapping[str, Any]]) -> Source:
