@@ -1,7 +1,6 @@
 """The study model: every field with a description, a default, and the values it allows."""
 
 import re
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -11,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from streetimd_assets.errors import StudyError
 from streetimd_assets.schemas import DOMAINS, EMBEDDING_DIMENSIONS
 from streetimd_assets.study.area_table import AreaTable, read_head
+from streetimd_assets.study.assessment import Assessment
 from streetimd_assets.study.categories import (
     NO_CATEGORIES,
     Categories,
@@ -20,6 +20,7 @@ from streetimd_assets.study.categories import (
     load_category_set,
 )
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
+from streetimd_assets.study.features import Features, without_images
 from streetimd_assets.study.imagery import NO_IMAGES, Budget, Imagery
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
@@ -143,19 +144,6 @@ class EncoderChoice(Section):
     device: str = Field(default="auto", description="auto, cpu or cuda")
 
 
-class Features(Section):
-    """How images are summarised per LSOA, or which features there are instead of images."""
-
-    features_from: str | None = Field(
-        default=None,
-        description="a table of area features, .csv or .parquet, that takes the place of imagery and category_set: "
-        "a column lsoa_code (or LSOA21CD, LSOA11CD), numbers in all others",
-    )
-    min_images_per_category: int = Field(
-        default=1, ge=1, description="fewer images of a category than this leave its embeddings NULL"
-    )
-
-
 class Modelling(Section):
     """How models are fitted and scored."""
 
@@ -196,36 +184,6 @@ class Modelling(Section):
         return EFFORTS[self.effort]
 
 
-class Assessment(Section):
-    """How many images are chosen for people to look at."""
-
-    n_per_category: int = Field(default=12, ge=1, le=200, description="images per category and reason")
-    n_least_decisive: int = Field(default=24, ge=1, le=500, description="least decisive images")
-    control_prompts: tuple[str, ...] = Field(
-        default=("a cucumber",),
-        description="what no street shows: as a category it should take under 0.5% of the images; [] for none",
-    )
-    rewordings: tuple[str, ...] = Field(
-        default=("{}", "a picture of {}.", "{} seen from the road."),
-        description="sentences the prompts are put into to see which images change category; [] for none",
-    )
-    n_labels_per_group: int = Field(
-        default=50, ge=1, le=1000, description="images to label per predicted category and half of its confidence"
-    )
-    n_labels_at_random: int = Field(default=300, ge=0, le=10_000, description="images to label at random besides")
-    n_example_features: int = Field(default=8, ge=1, le=50, description="leading features shown by example")
-    n_examples: int = Field(default=6, ge=1, le=50, description="example images at each end of a feature")
-    seed: int = Field(default=1, ge=0, description="seed of the random choices")
-
-    @field_validator("rewordings")
-    @classmethod
-    def _rewordings_hold_a_place(cls, rewordings: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [sentence for sentence in rewordings if sentence.count("{}") != 1]
-        if wrong:
-            raise ValueError(f"'{wrong[0]}' must hold {{}} once, where the prompt goes")
-        return rewordings
-
-
 class Study(Section):
     """One study: which places, which images, which categories, which models."""
 
@@ -255,18 +213,7 @@ class Study(Section):
     @classmethod
     def _area_features_need_no_images(cls, content: Any) -> Any:
         """Let a study of area features say nothing of images, and refuse it where it does."""
-        features = content.get("features") if isinstance(content, Mapping) else None
-        if not isinstance(features, Mapping) or not features.get("features_from"):
-            return content
-        imagery = content.get("imagery") or {"source": NO_IMAGES}
-        is_without = isinstance(imagery, Mapping) and imagery.get("source") == NO_IMAGES
-        told = [name for name in ("category_set", "category") if content.get(name)]
-        told += [] if is_without else ["imagery"]
-        if told:
-            raise ValueError(
-                f"features.features_from takes the place of images, so {told[0]} has no use; remove one of the two"
-            )
-        return {**content, "imagery": imagery}
+        return without_images(content)
 
     @field_validator("category_set")
     @classmethod
