@@ -105,33 +105,30 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
 
 
 def test_a_table_of_area_features_of_real_boroughs_is_read_without_images(run_variant, tmp_path):
-    """The rank of one domain tells that of the IMD, as it does in all of England; ONS's own headings are read."""
+    """Whether an LSOA is among the unhealthy, and noise: by the index's own headings, for all of England."""
     from streetimd_assets.store.opening import open_study
 
-    columns = {
-        "LSOA code (2021)": "LSOA21CD",
-        "LSOA name (2021)": "LSOA21NM",
-        "Health Deprivation and Disability Rank (where 1 is most deprived)": "Rank of health, 1 = worst",
-        "Living Environment Score": "living environment",
-    }
-    index = pd.read_csv(real_data_folder() / "imd" / "iod2025_file7.csv.gz")
-    table = tmp_path / "areas.parquet"
-    index[list(columns)].rename(columns=columns).to_parquet(table)
+    index = pd.read_csv(real_data_folder() / "imd" / "iod2025_file7.csv.gz").set_index("LSOA code (2021)")
+    ranks = index["Index of Multiple Deprivation (IMD) Rank (where 1 is most deprived)"]
+    unhealthy = index["Health Deprivation and Disability Decile (where 1 is most deprived 10% of LSOAs)"] <= 4
+    table = pd.DataFrame({"LSOA name (2021)": index["LSOA name (2021)"], "Unhealthy, yes or no": unhealthy})
+    table = table.assign(noise=np.random.default_rng(1).normal(size=len(table)))
+    table.to_parquet(tmp_path / "areas.parquet")
     with serve_real_data(real_data_folder()) as addresses:
         places = PLACES.replace('category_set = "demo"\n', "")
         quick = '[modelling]\neffort = "quick"\nn_trees = 20\nn_folds = 3\nn_repeats = 1\nn_permutations = 1\n'
-        ran = run_variant(
-            text=f'name = "areas"\n{places}{geography(addresses)}[features]\nfeatures_from = "{table}"\n{quick}'
-        )
+        named = f'[features]\nfeatures_from = "{tmp_path / "areas.parquet"}"\n'
+        ran = run_variant(text=f'name = "areas"\n{places}{geography(addresses)}{named}{quick}')
     opened = open_study(ran.study, ran.data_root)
-    features = opened.read("lsoa_features")
+    features = opened.read("lsoa_features").set_index("lsoa_code")
     assert len(features) == 130 + 169
-    truth = index.set_index("LSOA code (2021)").loc[features["lsoa_code"]]
-    assert (features["living environment"].to_numpy() == truth["Living Environment Score"].to_numpy()).all()
+    assert (features["Unhealthy, yes or no"] == unhealthy.loc[features.index]).all()
     found = opened.read("imd_correlations").query("measure == 'imd_rank'").set_index("feature")["pearson_r"]
-    # of all England .88 to .97 for most domains and .28 for the living environment, whose score falls with its rank
-    assert found["Rank of health, 1 = worst"] > 0.7
-    assert -0.6 < found["living environment"] < 0.1
+    # rank 1 is the most deprived
+    expected = np.corrcoef(unhealthy.loc[features.index], ranks.loc[features.index])[0, 1]
+    assert found["Unhealthy, yes or no"] == pytest.approx(expected, abs=1e-6)
+    assert expected < -0.4
+    assert abs(found["noise"]) < 0.2
     assert "SYNTHETIC" not in (ran.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
 
 
