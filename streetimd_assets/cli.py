@@ -289,9 +289,11 @@ def check(study: StudyNamed) -> None:
     n_lsoas = sum(authority.n_lsoas for authority in chosen.authorities)
     console.print(f"{study} is valid.")
     console.print(f"  {len(chosen.authorities)} local authorities, {n_lsoas:,} LSOAs")
-    console.print(f"  {len(chosen.categories.category)} categories: {', '.join(chosen.categories.names)}")
-    console.print(f"  images: {chosen.imagery.source}, headings {list(chosen.imagery.headings_deg)}")
-    console.print(f"  encoder: {chosen.code_stamp}; target: {chosen.deprivation.target}")
+    if chosen.has_images:
+        console.print(f"  {len(chosen.categories.category)} categories: {', '.join(chosen.categories.names)}")
+        console.print(f"  images: {chosen.imagery.source}, headings {list(chosen.imagery.headings_deg)}")
+    encoder = f"encoder: {chosen.code_stamp}; " if chosen.has_images else ""
+    console.print(f"  {encoder}target: {chosen.deprivation.target}")
     for line in imagery_notes(chosen):
         console.print(f"  {line}")
 

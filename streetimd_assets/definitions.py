@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from streetimd_assets.defs import (
+    area_features,
     assessment,
     classification,
     comparison,
@@ -54,6 +55,8 @@ STAGES = (
     examples,
     reports,
 )
+# of a study whose features come from a table
+WITHOUT_IMAGES = (geography, area_features, correlation, comparison, residuals, importance, reports)
 
 
 def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> dg.Definitions:
@@ -68,8 +71,8 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
     **resource_overrides
         Replacements for ``encoder`` or ``io_manager``.
     """
-    house = House(study, settings)
-    assets = versioned_by_columns(asset for stage in STAGES for asset in stage.assets(house))
+    house, stages = House(study, settings), STAGES if study.has_images else WITHOUT_IMAGES
+    assets = versioned_by_columns(asset for stage in stages for asset in stage.assets(house))
     return dg.Definitions(
         assets=assets,
         jobs=jobs.jobs(assets),

@@ -9,6 +9,7 @@
     │   ├── BoundaryError     ONS boundaries
     │   ├── RoadError         OpenStreetMap roads
     │   ├── DeprivationError  the Index of Multiple Deprivation
+    │   ├── AreaFeaturesError a table of area features
     │   ├── LabelError        files of labels by people
     │   └── ImageryError      street images, their folder or provider
     │       ├── TermsError    the provider's terms are not accepted, or a key is missing
@@ -52,6 +53,10 @@ class RoadError(SourceError):
 
 class DeprivationError(SourceError):
     """The deprivation index could not be had, or does not fit the boundaries."""
+
+
+class AreaFeaturesError(SourceError):
+    """A table of area features cannot be read, or does not fit the study's LSOAs."""
 
 
 class LabelError(SourceError):

@@ -8,7 +8,10 @@ shares from 0 to 1 end in ``_share``; counts start with ``n_``; booleans ``is_``
 date. Rank 1 is the most deprived. A value that cannot be known is NULL, never zero.
 
 A column whose name holds ``{category}`` is a template: it stands once for each of the study's
-categories. ``{domain}`` stands once for each of :data:`DOMAINS`.
+categories. ``{domain}`` stands once for each of :data:`DOMAINS`, and ``{feature}`` once for each column
+of the table of area features that a study without images names.
+
+An embedding has 512 dimensions; in a study of area features it has one for each of them.
 """
 
 from collections.abc import Sequence
@@ -18,6 +21,13 @@ from functools import cached_property
 SCHEMA_VERSION = 2
 EMBEDDING_DIMENSIONS = 512
 EMBEDDING = f"FLOAT[{EMBEDDING_DIMENSIONS}]"
+# stands for a category set where there are no images
+NO_CATEGORY_SET = "none"
+# what a study without images does without: these groups, and these tables of others
+_OF_IMAGES = (
+    *("sampling", "imagery", "embedding", "classification", "assessment", "truth"),
+    *("road_segments", "concept_correlations", "learning_curve", "example_images", "example_words"),
+)
 STATISTICS = ("mean", "median", "max")
 
 DOMAINS = {
@@ -56,13 +66,27 @@ CONCEPT_HEAD = "concept: "
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its DuckDB type, unit ("" if none) and meaning."""
+    """One column: its DuckDB type, unit ("" if none) and meaning.
+
+    Of a column whose name was given by a user, the name promises nothing of its values.
+    """
 
     name: str
     type: str
     meaning: str
     unit: str = ""
     nullable: bool = False
+    has_given_name: bool = False
+
+    @property
+    def is_embedding(self) -> bool:
+        """True if each value is a vector, of as many dimensions as :attr:`n_dimensions` says."""
+        return self.type.startswith("FLOAT[")
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of an embedding."""
+        return int(self.type.removeprefix("FLOAT[").removesuffix("]"))
 
 
 @dataclass(frozen=True)
@@ -90,14 +114,18 @@ class Table:
     key: tuple[str, ...]
     is_partitioned: bool = True
 
-    def expand(self, categories: Sequence[str] = ()) -> "Table":
-        """Return the table with its templates written out for these categories."""
+    def expand(self, categories: Sequence[str] = (), features: Sequence[str] = ()) -> "Table":
+        """Return the table with its templates written out for these categories, or these area features."""
         expanded: list[Column] = []
         for column in self.columns:
             if "{category}" in column.name:
                 expanded += [_fill(column, "category", name, name) for name in categories]
             elif "{domain}" in column.name:
                 expanded += [_fill(column, "domain", key, label) for key, label in DOMAINS.items()]
+            elif "{feature}" in column.name:
+                expanded += [_fill(column, "feature", name, name) for name in features]
+            elif column.is_embedding and features:
+                expanded.append(replace(column, type=f"FLOAT[{len(features)}]"))
             else:
                 expanded.append(column)
         return replace(self, columns=tuple(expanded))
@@ -106,6 +134,11 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def is_of_images(self) -> bool:
+        """True if a study of area features, which has no images, does without it."""
+        return self.group in _OF_IMAGES or self.name in _OF_IMAGES
 
     @property
     def holds_embeddings(self) -> bool:
@@ -155,9 +188,9 @@ _IMAGE_ID = _text("image_id", "panorama and heading, as panorama_id@heading")
 _IMAGE_PATH = _text(
     "image_path", "file of the picture, relative to the study's folder; it may be deleted by now", nullable=True
 )
-_ENCODER = _text("encoder", "model, weights and the hash of their file")
+_ENCODER = _text("encoder", "model, weights and the hash of their file; or the table of area features and its hash")
 _CATEGORY_SET = _text("category_set_hash", "hash of category names, prompts and templates")
-_FEATURE_SET = _text("feature_set", "embeddings, percentages, both, or baseline")
+_FEATURE_SET = _text("feature_set", "embeddings, percentages, both, table (of area features), or baseline")
 _STATISTIC = _text("statistic", "how images are pooled: mean, median or max", nullable=True)
 _MODEL_ID = _text("model_id", "names a model: target, features, estimator and, where it was held out, split")
 _CONCEPT = _text("concept", "name of the text or pair")
@@ -581,6 +614,13 @@ TABLES: dict[str, Table] = {
                 _embedding("{category}_mean_embedding", "mean over the images of {category}", nullable=True),
                 _embedding("{category}_median_embedding", "median, images of {category}", nullable=True),
                 _embedding("{category}_max_embedding", "maximum, images of {category}", nullable=True),
+                Column(
+                    "{feature}",
+                    "DOUBLE",
+                    "{feature}, as the study's table of area features has it",
+                    nullable=True,
+                    has_given_name=True,
+                ),
                 _CATEGORY_SET,
                 _ENCODER,
             ),
@@ -593,6 +633,7 @@ TABLES: dict[str, Table] = {
             (
                 _text("measure", "what it is correlated with: " + ", ".join(MEASURES)),
                 _count("dimension", "embedding dimension, from 0"),
+                _text("feature", "of a table of area features, the name of that column", nullable=True),
                 _number("pearson_r", "linear correlation over LSOAs; rank 1 is the most deprived", nullable=True),
                 _number("spearman_r", "rank correlation over LSOAs", nullable=True),
                 _number("p_value", "of pearson_r, taking LSOAs as independent, which they are not", nullable=True),
@@ -1012,6 +1053,6 @@ TABLES: dict[str, Table] = {
 PARTITIONED_TABLES = tuple(name for name, table in TABLES.items() if table.is_partitioned)
 
 
-def get_table(name: str, categories: Sequence[str] = ()) -> Table:
+def get_table(name: str, categories: Sequence[str] = (), features: Sequence[str] = ()) -> Table:
     """Return the declaration of a table, its templates written out."""
-    return TABLES[name].expand(categories)
+    return TABLES[name].expand(categories, features)

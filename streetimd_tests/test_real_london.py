@@ -104,6 +104,34 @@ def test_points_are_50_m_apart_in_both_boroughs(tmp_path):
                     assert points["lsoa_code"].nunique() == 130
 
 
+def test_a_table_of_area_features_of_real_boroughs_is_read_without_images(run_variant, tmp_path):
+    """Whether an LSOA is among the unhealthy, and noise: by the index's own headings, for all of England."""
+    from streetimd_assets.store.opening import open_study
+
+    index = pd.read_csv(real_data_folder() / "imd" / "iod2025_file7.csv.gz").set_index("LSOA code (2021)")
+    ranks = index["Index of Multiple Deprivation (IMD) Rank (where 1 is most deprived)"]
+    unhealthy = index["Health Deprivation and Disability Decile (where 1 is most deprived 10% of LSOAs)"] <= 4
+    table = pd.DataFrame({"LSOA name (2021)": index["LSOA name (2021)"], "Unhealthy, yes or no": unhealthy})
+    table = table.assign(noise=np.random.default_rng(1).normal(size=len(table)))
+    table.to_parquet(tmp_path / "areas.parquet")
+    with serve_real_data(real_data_folder()) as addresses:
+        places = PLACES.replace('category_set = "demo"\n', "")
+        quick = '[modelling]\neffort = "quick"\nn_trees = 20\nn_folds = 3\nn_repeats = 1\nn_permutations = 1\n'
+        named = f'[features]\nfeatures_from = "{tmp_path / "areas.parquet"}"\n'
+        ran = run_variant(text=f'name = "areas"\n{places}{geography(addresses)}{named}{quick}')
+    opened = open_study(ran.study, ran.data_root)
+    features = opened.read("lsoa_features").set_index("lsoa_code")
+    assert len(features) == 130 + 169
+    assert (features["Unhealthy, yes or no"] == unhealthy.loc[features.index]).all()
+    found = opened.read("imd_correlations").query("measure == 'imd_rank'").set_index("feature")["pearson_r"]
+    # rank 1 is the most deprived
+    expected = np.corrcoef(unhealthy.loc[features.index], ranks.loc[features.index])[0, 1]
+    assert found["Unhealthy, yes or no"] == pytest.approx(expected, abs=1e-6)
+    assert expected < -0.4
+    assert abs(found["noise"]) < 0.2
+    assert "SYNTHETIC" not in (ran.house.folder / "pages" / "study_report.html").read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory):
     """The 50 London photographs and a manifest made from their metadata."""

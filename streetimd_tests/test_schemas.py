@@ -110,3 +110,15 @@ def test_a_table_kept_per_local_authority_can_be_told_from_a_study_wide_one(tabl
     store = TableStore(tmp_path, CATEGORIES)
     path = store.path(table.name, "camden")
     assert ("local_authority=camden" in path.parts) == table.is_partitioned
+
+
+def test_area_features_name_columns_and_give_embeddings_as_many_dimensions():
+    names = ("Pubs, 2020", "crime_share")
+    table = get_table("lsoa_features", (), names)
+    named = [column for column in table.columns if column.has_given_name]
+    assert [column.name for column in named] == list(names)
+    assert {column.type for column in named} == {"DOUBLE"}
+    assert {column.n_dimensions for column in table.columns if column.is_embedding} == {2}
+    assert not [name for name in table.column_names if "{" in name]
+    assert {column.n_dimensions for column in get_table("embedding_components", (), names).columns[-1:]} == {2}
+    assert not [column for column in get_table("lsoa_features", CATEGORIES).columns if column.has_given_name]

@@ -30,9 +30,10 @@ class Acquisition:
 
     @cached_property
     def provider(self) -> Provider | None:
-        """The provider the study names; None where images are painted."""
-        choice = self.house.study.imagery
-        return None if choice.source == "painted" else find_provider(choice.source)
+        """The provider the study names; None where images are painted, or there are none."""
+        study = self.house.study
+        is_asked = study.has_images and not study.has_painted_images
+        return find_provider(study.imagery.source) if is_asked else None
 
     def source(self, local_authority: str) -> ImagerySource:
         """Return the image source, once terms and keys allow it."""

@@ -32,6 +32,7 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
     made_on
         Day of the export.
     """
+    read = "embeddings" if study.has_images else "area features"
     rows = [f"| `{row.file}` | {row.one_row_is} | {row.n_rows:,} |" for row in written.itertuples()]
     left_out = [f"- `{column}`: {why}." for column, why in LEFT_OUT.items()]
     layers = ["lsoas", *(name for name in POINT_LAYERS if f"tables/{name}" in set(written["file"]))]
@@ -58,14 +59,15 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "",
             "## What is in it",
             "",
-            "Each is a Parquet file and, unless it holds embeddings (lists of 512 numbers), a CSV file.",
+            f"Each is a Parquet file and a CSV file; one with embeddings (lists of {study.n_dimensions} numbers) "
+            "is Parquet alone.",
             "",
             "| file | one row is | rows |",
             "| --- | --- | ---: |",
             *rows,
             "",
             "`lsoas` joins boundaries, deprivation, counts, shares and one model's predictions: ridge regression "
-            "on embeddings, as it predicts an LSOA it never saw. It was named beforehand, not for its score.",
+            f"on {read}, as it predicts an LSOA it never saw. It was named beforehand, not for its score.",
             *(
                 ["People who labelled images are numbered in `image_labels`; their names are left out."]
                 if "tables/image_labels" in set(written["file"])
@@ -78,9 +80,7 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "",
             "## What the numbers do and do not say",
             "",
-            "- Shares and probabilities of categories are what one model (CLIP) says among the categories offered: "
-            "relative, not calibrated.",
-            "- An LSOA's images are a sample of its streets, seen from the road on the days they were taken.",
+            *(_SAID_OF_IMAGES if study.has_images else ()),
             "- A correlation with deprivation is about areas, never about a household, and is no cause.",
             "- Rank 1 is the most deprived. What could not be known is empty, never zero.",
             "",
@@ -88,6 +88,13 @@ def readme(study: Study, local_authorities: Sequence[str], written: pd.DataFrame
             "",
         ]
     )
+
+
+_SAID_OF_IMAGES = (
+    "- Shares and probabilities of categories are what one model (CLIP) says among the categories offered: "
+    "relative, not calibrated.",
+    "- An LSOA's images are a sample of its streets, seen from the road on the days they were taken.",
+)
 
 
 def licences(study: Study, terms: Mapping[str, Terms], credits: pd.DataFrame) -> str:
@@ -102,10 +109,6 @@ def licences(study: Study, terms: Mapping[str, Terms], credits: pd.DataFrame) ->
     credits
         Columns ``source``, ``licence``, ``credit`` and ``n_images``.
     """
-    counted = [
-        f"| {_cell(row.source)} | {_cell(row.licence)} | {_cell(row.credit)} | {row.n_images:,} |"
-        for row in credits.itertuples()
-    ]
     lines = [
         f"# Licences and credits: {_plain(study.heading)}",
         "",
@@ -115,6 +118,23 @@ def licences(study: Study, terms: Mapping[str, Terms], credits: pd.DataFrame) ->
         "",
         *(_PLANTED if study.geography.source == "synthetic" else _OFFICIAL),
         "",
+        *(_of_images(terms, credits) if study.has_images else _of_area_features(study)),
+        "",
+        "## StreetIMD",
+        "",
+        "The program is free software under the MIT licence.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _of_images(terms: Mapping[str, Terms], credits: pd.DataFrame) -> list[str]:
+    """Return whose pictures the numbers were computed from."""
+    counted = [
+        f"| {_cell(row.source)} | {_cell(row.licence)} | {_cell(row.credit)} | {row.n_images:,} |"
+        for row in credits.itertuples()
+    ]
+    return [
         "## Street images",
         "",
         "No picture is in this bundle: only names of images, places, days and numbers computed from them.",
@@ -123,13 +143,17 @@ def licences(study: Study, terms: Mapping[str, Terms], credits: pd.DataFrame) ->
         "| source | licence | credit | images |",
         "| --- | --- | --- | ---: |",
         *(counted or ["| none yet | | | 0 |"]),
-        "",
-        "## StreetIMD",
-        "",
-        "The program is free software under the MIT licence.",
-        "",
     ]
-    return "\n".join(lines)
+
+
+def _of_area_features(study: Study) -> list[str]:
+    """Return what is known of whose the area features are: nothing but the name of their table."""
+    return [
+        "## Area features",
+        "",
+        f"No image was looked at. `lsoa_features` holds the numbers of {_plain(study.area_table.path.name)}: whose "
+        "they are, and what may be done with them, whoever gave that table must say.",
+    ]
 
 
 _PLANTED = ("Boundaries, roads and deprivation were made up by StreetIMD and are free to use (CC0-1.0).",)
@@ -167,7 +191,8 @@ def _provider(name: str, terms: Terms) -> list[str]:
 def citation(study: Study, version: str, made_on: date) -> str:
     """Return the bundle's own entry in the Citation File Format 1.2.0."""
     # JSON's strings are YAML's too, whatever signs a title has
-    title = json.dumps(f"{study.heading}: street images and deprivation, tables and maps", ensure_ascii=False)
+    about = "street images" if study.has_images else "area features"
+    title = json.dumps(f"{study.heading}: {about} and deprivation, tables and maps", ensure_ascii=False)
     return "\n".join(
         [
             "cff-version: 1.2.0",

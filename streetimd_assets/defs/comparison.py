@@ -27,7 +27,6 @@ from streetimd_assets.science import (
     fitted,
     forest_table,
     local_scores,
-    matrices,
     soundness,
 )
 
@@ -91,7 +90,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         specs=[
             dg.AssetSpec(
                 name,
-                deps=everywhere(*WAIST, "lsoa_boundaries", "imagery_plan"),
+                deps=everywhere(*WAIST, "lsoa_boundaries", *(["imagery_plan"] if house.study.has_images else [])),
                 description=_DESCRIPTIONS[name],
                 code_version=stamped(2, *decided_by[name]),
                 **declared(house, name, frozenset({"scikitlearn", "lightgbm"})),
@@ -150,8 +149,9 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
     places["road_density"] = _road_densities(house, waist).reindex(places["lsoa_code"]).to_numpy()
     common: dict[str, Any] = {
         "target_name": target,
-        "shares": [f"{name}_share" for name in contents],
-        "feature_sets": sorted(matrices.FEATURE_SETS, key=lambda name: name != how.feature_set),
+        "shares": waist.shares,
+        # the main set comes first
+        "feature_sets": sorted(house.study.feature_sets, key=lambda name: name != house.study.main_feature_set),
         "effort": how.what_is_done,
         "block_side_m": how.block_side_m,
         "seed": how.seed,
@@ -173,7 +173,7 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
         statistic=how.statistic,
         n_folds=how.n_folds,
         n_trees=how.n_trees,
-        enough_images=how.enough_images_per_lsoa,
+        enough_images=house.study.enough_images_per_lsoa,
         **common,
     )
     return forests, tuned

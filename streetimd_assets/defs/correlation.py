@@ -1,12 +1,14 @@
 """How embeddings go together with deprivation, beside how random noise does."""
 
+import math
+
 import dagster as dg
 import pandas as pd
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.study_wide import Coverage, coordinates, everywhere, read_waist
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
-from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, MEASURES
+from streetimd_assets.schemas import MEASURES
 from streetimd_assets.science import components, correlation, soundness
 
 # of all embeddings of an LSOA, only the mean over its images
@@ -88,9 +90,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         checks=[RANKS_AND_SCORES_MIRROR_EACH_OTHER, THERE_ARE_ENOUGH_LSOAS],
     )
     def imd_correlations(context: dg.AssetExecutionContext, config: Coverage, spatial_fields: pd.DataFrame) -> Made:
-        """Correlation of each of the 512 dimensions with the index and its domains, over LSOAs.
+        """Correlation of each of the 512 dimensions, or of each area feature, with the index and its domains.
 
-        Read it beside noise_correlations: of 512 numbers some correlate by chance.
+        Over LSOAs. Read it beside noise_correlations: of 512 numbers some correlate by chance.
         Rank 1 is the most deprived, so what grows with deprivation correlates negatively with ranks.
         p_value is naive: it takes LSOAs as independent, which neighbours are not. spatial_p_value sets
         the measure beside random surfaces as smooth as it is.
@@ -105,6 +107,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             fields=spatial_fields,
             progress=context.log.info,
         )
+        table["feature"] = table["dimension"].map(dict(enumerate(house.study.area_features)))
         ranks = table[table["measure"] == "imd_rank"]
         mirror = soundness.mirror_of_ranks(table)
         return Made(
@@ -138,7 +141,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         waist = read_waist(house, config.local_authorities, LIGHT)
         wanted = {"n_draws": how.n_noise_draws, "seed": how.seed}
         independent = correlation.noise_correlations(
-            waist.target(target).to_numpy(), n_dimensions=EMBEDDING_DIMENSIONS, **wanted
+            waist.target(target).to_numpy(), n_dimensions=house.study.n_dimensions, **wanted
         )
         spatial = correlation.spatial_noise_correlations(
             waist.embeddings,
@@ -154,7 +157,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             figures[f"largest_absolute_r_exceeded_by_5_percent_of_{kind}_noise"] = exceeded
         table = pd.concat([independent, spatial], ignore_index=True)
         size = soundness.noise_beside_expected(table)
-        checks = [NOISE_HAS_ITS_EXPECTED_SIZE.result(0.8 < size < 1.25, found_over_expected=size)]
+        is_near = abs(math.log(size)) < soundness.noise_tolerance(table)
+        checks = [NOISE_HAS_ITS_EXPECTED_SIZE.result(is_near, found_over_expected=size)]
         return Made(table, {**figures, **waist.figures}, checks)
 
     @table_asset(

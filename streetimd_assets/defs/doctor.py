@@ -60,7 +60,7 @@ def examine(settings: Settings, study: Study) -> list[Finding]:
     else:
         found += examine_provider(provider, study, read_environment())
     found += examine_local_files(study)
-    encoder, weights_address = examine_encoder(study)
+    encoder, weights_address = examine_encoder(study) if study.has_images else ([], None)
     addresses = {
         **addresses_of(study, provider),
         **({"weights to fetch": weights_address} if weights_address else {}),
@@ -77,6 +77,9 @@ def examine(settings: Settings, study: Study) -> list[Finding]:
 
 def examine_provider(provider: Provider | None, study: Study, environment: Mapping[str, str]) -> Iterator[Finding]:
     """See that keys are there (their values are never named), terms are accepted and a budget is set."""
+    if not study.has_images:
+        yield Finding("features", "ok", f"come from {study.area_table.path.name}: no images are needed")
+        return
     if provider is None:
         yield Finding("image source", "ok", "painted images need no key and cost nothing")
         return
@@ -111,6 +114,7 @@ def examine_local_files(study: Study) -> Iterator[Finding]:
         "geography.lookup": place.lookup if is_official else None,
         "geography.roads_file": place.roads_file if is_official else None,
         "deprivation.url": study.deprivation.url if is_official else None,
+        "features.features_from": study.features.features_from,
         "imagery.folder": imagery.folder if imagery.source == "folder" else None,
         "imagery.manifest": imagery.manifest if imagery.source == "folder" else None,
     }
@@ -135,7 +139,8 @@ def addresses_of(study: Study, provider: Provider | None) -> dict[str, str]:
     if place.source == "official":
         found["boundaries"] = place.boundaries or DEFAULT_BOUNDARIES[study.census]
         found["look-up"] = place.lookup or ""
-        found["roads"] = "" if place.roads_file else f"{place.overpass_url.rstrip('/')}/status"
+        needs_server = study.has_images and not place.roads_file
+        found["roads"] = f"{place.overpass_url.rstrip('/')}/status" if needs_server else ""
         found["deprivation index"] = study.deprivation.url or DEFAULT_FILES[study.deprivation.index]
     if provider is not None and provider.address is not None:
         found["image source"] = study.imagery.address or provider.address
@@ -184,6 +189,9 @@ def estimate_bytes(study: Study, *, retains_images: bool) -> int:
         False if pictures are deleted once they are embedded.
     """
     choice = study.imagery
+    if not study.has_images:
+        # each feature stands in two columns, and in every table of its dimension or model
+        return sum(authority.n_lsoas for authority in study.authorities) * study.n_dimensions * 100
     if choice.source == "folder":
         sizes = [path.stat().st_size for path in Path(choice.folder or "").rglob("*") if path.is_file()]
         return sum(sizes) + BYTES_PER_ROW * len(sizes)

@@ -144,7 +144,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ],
         )
 
-    return [lsoa_boundaries, road_segments, deprivation_indices]
+    roads_too = [road_segments] if house.has_table("road_segments") else []
+    return [lsoa_boundaries, *roads_too, deprivation_indices]
 
 
 def _index(house: House) -> deprivation.Deprivation:

@@ -36,7 +36,7 @@ class House:
     @cached_property
     def store(self) -> TableStore:
         """The study's tables."""
-        return TableStore(self.folder, self.study.categories.names)
+        return TableStore(self.folder, self.study.categories.names, self.study.area_features)
 
     @cached_property
     def partitions(self) -> dg.StaticPartitionsDefinition:
@@ -56,6 +56,10 @@ class House:
         """Return the address at which the server of pages shows one of them."""
         place = path.relative_to(self.folder / "pages").as_posix()
         return f"{self.settings.pages_url}/{self.study.name}/{quote(place)}"
+
+    def has_table(self, name: str) -> bool:
+        """Return True if the study makes this table: one of area features has none about images."""
+        return self.study.has_images or not TABLES[name].is_of_images
 
     def file_of(self, asset: str, local_authority: str | None = None) -> Path:
         """Return the file an asset is kept in: a table's, or a page."""

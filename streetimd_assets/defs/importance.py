@@ -62,7 +62,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             waist.target(target),
             model_scores,
             target_name=target,
-            shares=[f"{name}_share" for name in house.study.categories.content_names],
+            shares=waist.shares,
+            feature_set="both" if house.study.has_images else "table",
             progress=context.log.info,
             **times,
         )

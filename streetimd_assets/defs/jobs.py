@@ -47,12 +47,25 @@ _SAID = {
     ),
     "report_local_authority": f"Scores and report of local authorities, after analyse.{_ONE_OR_MANY}",
 }
+# of a study whose features come from a table
+_SAID_WITHOUT_IMAGES = {
+    "collect": (
+        "Boundaries and deprivation of local authorities, and their features from the study's table: free."
+        f"{_ONE_OR_MANY}"
+    ),
+    "analyse": _SAID["analyse"].replace("Labels, correlation", "Correlation"),
+    "report_local_authority": _SAID["report_local_authority"],
+}
 
 
 def jobs(assets: Iterable[dg.AssetsDefinition]) -> list[Any]:
-    """Plan, collect and label per local authority, analyse the whole study, report per local authority."""
+    """Plan, collect and label per local authority, analyse the whole study, report per local authority.
+
+    Without images there is nothing to plan and to label.
+    """
     selections = _selections(assets)
-    return [dg.define_asset_job(name, selection=selections[name], description=said) for name, said in _SAID.items()]
+    told = _SAID if "street_images" in selections["collect"] else _SAID_WITHOUT_IMAGES
+    return [dg.define_asset_job(name, selection=selections[name], description=said) for name, said in told.items()]
 
 
 def _selections(assets: Iterable[dg.AssetsDefinition]) -> dict[str, list[str]]:
@@ -105,4 +118,5 @@ def schedules(house: House) -> list[dg.ScheduleDefinition]:
             return dg.SkipReason("no local authority has features yet; collect one first")
         return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
 
-    return [refresh_local_authorities, analyse_study]
+    # boundaries, index and a table of one's own do not change by the month
+    return [refresh_local_authorities, analyse_study] if house.study.has_images else [analyse_study]

@@ -141,6 +141,7 @@ def take_labels(settings: Settings, paths: Sequence[Path]) -> str:
         If a file or a row of it is not as it should be; then none is taken.
     """
     house = House(load_study(settings.study), settings)
+    house.study.require_images("label")
     images_of = _images_of(house)
     rows = [row for path in paths for row in read_label_file(Path(path), study=house.study, images_of=images_of)]
     n_new = sum(_take(house, Path(path)) for path in paths)

@@ -88,6 +88,10 @@ def imagery_notes(study: Study) -> list[str]:
     StudyError
         If there is no such source.
     """
+    if not study.has_images:
+        table = study.area_table
+        passed_over = f"; passed over: {', '.join(table.passed_over)}" if table.passed_over else ""
+        return [f"no images: {len(table.features)} area features of {table.path.name}{passed_over}"]
     if study.has_painted_images:
         return ["images are painted: every title says SYNTHETIC IMAGES"]
     provider = find_provider(study.imagery.source)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from streetimd_assets.defs.house import House
+from streetimd_assets.defs.study_wide import shares_of
 from streetimd_assets.errors import ScienceError, TableMissingError
 from streetimd_assets.plots import style
 from streetimd_assets.schemas import HARDEST_FIRST
@@ -40,7 +41,7 @@ def predict_local_authority(
     features_of
         The study, below the same data root, that has collected the place; the same one if None.
     model_id
-        A model of ``fitted_models``; ridge on embeddings if None.
+        A model of ``fitted_models``; ridge on embeddings, or on area features, if None.
 
     Raises
     ------
@@ -61,8 +62,8 @@ def predict_local_authority(
         _features(place, authority.slug),
         _held_out(house, model, scored_as),
         place=authority.name,
-        shares=[f"{name}_share" for name in house.study.categories.content_names],
-        enough_images=house.study.modelling.enough_images_per_lsoa,
+        shares=shares_of(house.study),
+        enough_images=house.study.enough_images_per_lsoa,
     )
     return Predicted(rows, tuple(_notes(house, place, authority.name, model, scored_as, rows)))
 
@@ -126,7 +127,7 @@ def _notes(
     house: House, place: House, name: str, model: FittedModel, scored_as: str, rows: pd.DataFrame
 ) -> Iterator[str]:
     """Say what was predicted by what, how wide the intervals are, and for what places they hold."""
-    known, enough = rows[rows["predicted"].notna()], house.study.modelling.enough_images_per_lsoa
+    known, study = rows[rows["predicted"].notna()], house.study
     fitted_on = style.plural(len(model.local_authorities), "local authority", "local authorities")
     yield (
         f"{place.study.heading}: {len(known):,} of {len(rows):,} LSOAs of {name} predicted, "
@@ -134,10 +135,14 @@ def _notes(
         f"{model.n_lsoas:,} LSOAs of {fitted_on}."
     )
     yield from _about_intervals(known, scored_as.rpartition("/")[2])
-    n_thin = int(known["is_thin"].sum())
-    yield f"{n_thin:,} of {len(known):,} are thin (fewer than {enough} images kept): trust those less."
+    n_thin, enough = int(known["is_thin"].sum()), study.enough_images_per_lsoa
+    if study.has_images:
+        yield f"{n_thin:,} of {len(known):,} are thin (fewer than {enough} images kept): trust those less."
+    elif enough > 1:
+        yield f"{n_thin:,} of {len(known):,} are thin (n_images below {enough}): trust those less."
     if len(known) < len(rows):
-        yield f"{len(rows) - len(known):,} LSOAs have no image to speak from: their rows are empty."
+        what = "no image to speak from" if study.has_images else "not every area feature"
+        yield f"{len(rows) - len(known):,} LSOAs have {what}: their rows are empty."
 
 
 def _about_intervals(known: pd.DataFrame, split: str) -> Iterator[str]:

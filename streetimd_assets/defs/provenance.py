@@ -23,7 +23,7 @@ _PACKAGES = (
     *("streetimd", "dagster", "duckdb", "numpy", "pandas", "geopandas", "open_clip_torch", "torch"),
     *("scikit-learn", "lightgbm", "plotly"),
 )
-_FETCHED = ("lsoa_boundaries", "road_segments", "deprivation_indices")
+_FETCHED = ("lsoa_boundaries", "road_segments", "deprivation_indices", "lsoa_features")
 # how fast, at what cost and with whose leave decides no result
 _MANNER: dict[str, Any] = {
     "budget": True,
@@ -31,6 +31,14 @@ _MANNER: dict[str, Any] = {
     "concept_pair": True,
     "imagery": {"accept_terms", "retain_images", "requests_per_minute", "max_connections"},
     "encoder": {"batch_size", "chunk_size", "device"},
+}
+# of the study's sections and fields, those that decide nothing without images
+_ABOUT_IMAGES: dict[str, Any] = {
+    **dict.fromkeys(("imagery", "sampling", "encoder", "assessment", "category_set", "templates"), True),
+    **dict.fromkeys(("concept_set", "concept_pair", "concept_prompts"), True),
+    "geography": {"overpass_url", "roads_file", "highway_classes", "include_tunnels", "include_private"},
+    "features": {"min_images_per_category"},
+    "modelling": {"feature_set", "statistic"},
 }
 # more local authorities than this are counted, not named
 _MOST_NAMED = 20
@@ -90,7 +98,8 @@ def settings(study: Study) -> dict[str, str]:
     Categories and pairs of texts of the study's own are left out: their words stand in ``category_embeddings``
     and ``concept_directions``.
     """
-    flat = dict(_flatten(study.model_dump(mode="json", exclude=_MANNER)))
+    exclude = _MANNER if study.has_images else {**_MANNER, **_ABOUT_IMAGES}
+    flat = dict(_flatten(study.model_dump(mode="json", exclude=exclude)))
     unused = () if study.has_painted_images else ("imagery.world", "imagery.faults.", "imagery.seed")
     return {
         name: _shown(value) for name, value in flat.items() if value is not None and not name.startswith(unused)
@@ -119,7 +128,7 @@ def _shown(value: Any) -> str:
 def _facts(
     house: House, slugs: Sequence[str], tables: Mapping[str, pd.DataFrame], records: Records
 ) -> dict[str, str]:
-    study, words, target = house.study, tables.get("category_embeddings"), house.study.deprivation.target
+    study, target = house.study, house.study.deprivation.target
     names = [study.authority(slug).name for slug in slugs]
     facts = {
         "Study": study.name,
@@ -128,6 +137,16 @@ def _facts(
         else f"{len(names)}, named under Coverage",
         "Deprivation index": study.deprivation.index,
         "Target": f"{target} ({'1 = most' if style.low_is_deprived(target) else 'higher = more'} deprived)",
+        **(_about_images(study, tables, records) if study.has_images else _about_table(study)),
+        "Effort": study.modelling.what_is_done.said.removeprefix("Effort "),
+        "Versions": ", ".join([*(f"{name} {version(name)}" for name in _PACKAGES), _python()]),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def _about_images(study: Study, tables: Mapping[str, pd.DataFrame], records: Records) -> dict[str, str]:
+    words = tables.get("category_embeddings")
+    return {
         "Images": "painted stand-ins (SYNTHETIC IMAGES)" if study.has_painted_images else study.imagery.source,
         "Images taken": _taken(tables.get("street_images")),
         "Encoder": _joined(words["encoder"]) if words is not None else "not known",
@@ -136,10 +155,17 @@ def _facts(
         "Category set, hash": _joined(words["category_set_hash"]) if words is not None else "not known",
         "Seeds": f"sampling {study.sampling.seed}, models {study.modelling.seed}, "
         f"choice of images {study.assessment.seed}",
-        "Effort": study.modelling.what_is_done.said.removeprefix("Effort "),
-        "Versions": ", ".join([*(f"{name} {version(name)}" for name in _PACKAGES), _python()]),
     }
-    return {name: value for name, value in facts.items() if value}
+
+
+def _about_table(study: Study) -> dict[str, str]:
+    table = study.area_table
+    return {
+        "Images": f"none: a table of area features, {table.path.name}",
+        "Features": f"{len(table.features):,}",
+        "Columns passed over": ", ".join(table.passed_over),
+        "Seeds": f"models {study.modelling.seed}",
+    }
 
 
 def _python() -> str:
@@ -178,9 +204,10 @@ def sources(records: Records) -> list[Source]:
             if name.endswith("_source")
         }
     )
-    return [_source(what, address, said) for what, address in fetched] or [
-        Source("boundaries, roads, index", "the synthetic world: invented, no place is meant")
-    ]
+    # a table of area features may be about places that are invented
+    is_invented = {what for what, _ in fetched} <= {"features"}
+    invented = [Source("boundaries, roads, index", "the synthetic world: invented, no place is meant")]
+    return (invented if is_invented else []) + [_source(what, address, said) for what, address in fetched]
 
 
 def _source(what: str, address: str, said: Sequence[Mapping[str, Any]]) -> Source:
@@ -200,6 +227,8 @@ def _source(what: str, address: str, said: Sequence[Mapping[str, Any]]) -> Sourc
 
 
 def _image_source(house: House) -> list[Source]:
+    if not house.study.has_images:
+        return []
     provider = Acquisition(house).provider
     if provider is None:
         return [Source("images", "painted by a program", note=f"seed {house.study.imagery.seed}")]

@@ -32,6 +32,7 @@ class Pictures:
 def find_pictures(settings: Settings, local_authorities: Iterable[str] | None) -> Pictures:
     """Count the pictures kept of some local authorities, all if None."""
     house = House(load_study(settings.study), settings)
+    house.study.require_images("delete")
     slugs = _slugs(house, local_authorities)
     kept = [ImageStore(house.folder, slug).files() for slug in slugs]
     n_pictures, n_bytes = sum(n for n, _ in kept), sum(size for _, size in kept)

@@ -13,9 +13,9 @@ from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.study_wide import Coverage, everywhere
 from streetimd_assets.defs.table_asset import refusals_in_one_sentence, stamped
 from streetimd_assets.plots import report
-from streetimd_assets.schemas import EMBEDDING
+from streetimd_assets.schemas import NO_CATEGORY_SET
+from streetimd_assets.science import area_features, features, geography
 from streetimd_assets.science import components as component_science
-from streetimd_assets.science import features, geography
 
 STUDY_WIDE = (
     "category_embeddings",
@@ -47,6 +47,9 @@ PER_AUTHORITY = (
     "category_probabilities",
     "prompt_sensitivities",
 )
+# of study-wide tables, what the page of a local authority shows: of some its own rows, of others all
+_WHOLE = ("model_scores", "category_embeddings")
+LOCAL_STUDY_WIDE = ("lsoa_predictions", "residual_clusters", *_WHOLE)
 # of the large tables, what is drawn of them
 _DRAWN = {
     "category_probabilities": ["category", "probability", "margin"],
@@ -65,12 +68,16 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     """The study's report and those of its local authorities."""
     # both pages list every setting that decides a result
     stamp = stamped(2, house.study.heading, house.study.categories.titles, provenance.settings(house.study))
-    acquisition, titles = Acquisition(house), house.study.categories.titles
+    acquisition, titles = Acquisition(house), _titles(house)
+    study_wide, per_authority = (
+        [name for name in names if house.has_table(name)] for names in (STUDY_WIDE, PER_AUTHORITY)
+    )
+    pages_too = [["example_sheet"], ["classification_report"]] if house.study.has_images else [[], []]
 
     @dg.asset(
         **declared_page(house, "importance", is_partitioned=False),
         code_version=stamp,
-        deps=[*STUDY_WIDE, "example_sheet", *everywhere(*PER_AUTHORITY)],
+        deps=[*study_wide, *pages_too[0], *everywhere(*per_authority)],
     )
     def study_report(context: dg.AssetExecutionContext, config: Coverage) -> dg.MaterializeResult:
         """The study in one HTML page that opens anywhere, offline: what was found, and how far to trust it.
@@ -100,11 +107,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @dg.asset(
         **declared_page(house, "comparison", is_partitioned=True),
         code_version=stamp,
-        deps=[
-            *("lsoa_predictions", "residual_clusters", "model_scores"),
-            *("category_embeddings", "classification_report"),
-            *PER_AUTHORITY,
-        ],
+        deps=[name for name in LOCAL_STUDY_WIDE if house.has_table(name)] + pages_too[1] + per_authority,
     )
     def local_authority_report(
         context: dg.AssetExecutionContext, local_authority_scores: pd.DataFrame
@@ -157,17 +160,23 @@ def _local_tables(house: House, slug: str, lad_code: str) -> dict[str, pd.DataFr
     if store.holds("residual_clusters"):
         clusters = store.read("residual_clusters")
         tables["residual_clusters"] = clusters[clusters["lad_code"] == lad_code]
-    tables["model_scores"] = store.read("model_scores")
-    tables["category_embeddings"] = store.read("category_embeddings")
+    for name in (name for name in _WHOLE if house.has_table(name)):
+        tables[name] = store.read(name)
     return tables
 
 
 def _light_columns(house: House, name: str) -> list[str]:
     """Leave embeddings and outlines out, and of large tables what is not drawn."""
-    heavy = (EMBEDDING, "BLOB")
     return _DRAWN.get(name) or [
-        column.name for column in house.store.table(name).columns if column.type not in heavy
+        column.name
+        for column in house.store.table(name).columns
+        if not (column.is_embedding or column.has_given_name or column.type == "BLOB")
     ]
+
+
+def _titles(house: House) -> dict[str, str]:
+    """What people read for categories; area features are called what the study's table calls them."""
+    return {**house.study.categories.titles, **{name: name for name in house.study.area_features}}
 
 
 def _component_scores(house: House, slugs: list[str], components: pd.DataFrame) -> pd.DataFrame:
@@ -175,15 +184,18 @@ def _component_scores(house: House, slugs: list[str], components: pd.DataFrame) 
     rows = house.store.read_study_wide("lsoa_features", slugs, ["lsoa_code", "mean_embedding"])
     rows = rows[rows["mean_embedding"].notna()]
     first = components.sort_values("component").head(2)
-    scores = component_science.component_scores(
-        features.stack_embeddings(rows["mean_embedding"]), features.stack_embeddings(first["loadings"])
-    )
+    vectors = features.stack_embeddings(rows["mean_embedding"])
+    if not house.study.has_images:
+        vectors = area_features.standardised(vectors)
+    scores = component_science.component_scores(vectors, features.stack_embeddings(first["loadings"]))
     named = {f"component_{place}": scores[:, place - 1] for place in range(1, scores.shape[1] + 1)}
     return pd.DataFrame({"lsoa_code": rows["lsoa_code"].to_numpy(), **named})
 
 
 def _figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
-    rows = tables.get("lsoa_features", pd.DataFrame({"n_images": []}))
+    rows = tables.get("lsoa_features", pd.DataFrame({"n_images": [], "category_set_hash": []}))
+    if len(rows) and (rows["category_set_hash"] == NO_CATEGORY_SET).all():
+        return {"n_lsoas": len(rows), "n_lsoas_with_features": int((rows["n_images"] > 0).sum())}
     return {
         "n_lsoas": len(rows),
         "n_lsoas_with_images": int((rows["n_images"] > 0).sum()),
@@ -208,8 +220,7 @@ def _other_pages(house: House, slug: str) -> dict[str, str]:
         if house.page(asset, slug).exists()
     }
     is_there = house.page("study_report").exists()
-    whole = {
-        "the whole study": "../study_report.html",
-        "what people say of the classification": "../study_report.html#labels",
-    }
+    whole = {"the whole study": "../study_report.html"}
+    if house.study.has_images:
+        whole["what people say of the classification"] = "../study_report.html#labels"
     return {**(whole if is_there else {}), **found}

@@ -77,6 +77,8 @@ def run_study(
     StreetIMDError
         If a run fails; its sentence says which and why.
     """
+    if is_refresh or fetch_again:
+        load_study(settings.study).require_images("ask for anew")
     chosen = _prepare(settings, local_authorities)
     launch = Launch(settings, n_workers, say)
     again = {"ops": {"street_images": {"config": {"fetch_again": True}}}} if fetch_again else {}
@@ -105,6 +107,7 @@ def plan_study(settings: Settings, *, local_authorities: Iterable[str] | None = 
     StreetIMDError
         If a run fails; its sentence says which and why.
     """
+    load_study(settings.study).require_images("plan")
     chosen = _prepare(settings, local_authorities)
     Launch(settings, 1, say).run("plan_imagery", chosen, anew=REFRESHED)
     return chosen
@@ -123,6 +126,7 @@ def label_study(settings: Settings, *, local_authorities: Iterable[str] | None =
     StreetIMDError
         If none of them has been classified yet, or a run fails.
     """
+    load_study(settings.study).require_images("label")
     chosen = _prepare(settings, local_authorities)
     store = House(load_study(settings.study), settings).store
     ready = [slug for slug in chosen if store.holds("category_probabilities", slug)]

@@ -78,6 +78,7 @@ def search_images(
     if not 1 <= n_images <= MOST_IMAGES:
         raise ScienceError(f"{n_images} images cannot be shown; ask for 1 to {MOST_IMAGES:,}")
     house = House(load_study(settings.study), settings)
+    house.study.require_images("search")
     slugs = _searched(house, local_authorities)
     encoder = LazyEncoder(house.study.encoder).loaded
     rows, similarity = _nearest(house, slugs, encoder, encoder.embed_texts([text])[0], n_images)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from streetimd_assets.errors import StoreError
-from streetimd_assets.schemas import EMBEDDING, IMAGE_STATUSES, PANORAMA_STATUSES, UNSURE, Column, Table
+from streetimd_assets.schemas import IMAGE_STATUSES, PANORAMA_STATUSES, UNSURE, Column, Table
 from streetimd_assets.store.tables import TableStore
 
 STATUSES = {"panoramas": PANORAMA_STATUSES, "street_images": IMAGE_STATUSES}
@@ -94,6 +94,8 @@ def bounds_of(column: Column) -> Bounds | None:
     """Return what the name of a column says its values lie between; None if it holds no numbers."""
     if column.type not in ("DOUBLE", "INTEGER", "BIGINT"):
         return None
+    if column.has_given_name:
+        return Bounds()
     if column.name in _WHOLE_NAMES:
         return _WHOLE_NAMES[column.name]
     if column.name.startswith("n_"):
@@ -132,9 +134,10 @@ def _faults_of_values(table: Table, frame: pd.DataFrame, categories: Sequence[st
         bounds = bounds_of(column)
         if bounds is not None:
             yield from _faults(said, values, bounds.holds(values), str(bounds))
-        if column.type == EMBEDDING:
-            yield from _faults(said, values, values.map(_is_finite).astype(bool), "512 finite numbers", shows=False)
-        allowed = _allowed(table.name, column.name, categories)
+        if column.is_embedding:
+            numbers = f"{column.n_dimensions} finite numbers"
+            yield from _faults(said, values, values.map(_is_finite).astype(bool), numbers, shows=False)
+        allowed = None if column.has_given_name else _allowed(table.name, column.name, categories)
         if allowed is not None:
             yield from _faults(said, values, values.isna() | values.isin(allowed), "one of " + ", ".join(allowed))
     yield from _faults_of_intervals(table, frame)
@@ -142,9 +145,10 @@ def _faults_of_values(table: Table, frame: pd.DataFrame, categories: Sequence[st
 
 def _faults_of_intervals(table: Table, frame: pd.DataFrame) -> Iterator[str]:
     """Say where the lower end of an interval lies above the upper."""
-    for low in (name for name in table.column_names if name.endswith("low")):
+    declared = [column.name for column in table.columns if not column.has_given_name]
+    for low in (name for name in declared if name.endswith("low")):
         high = low.removesuffix("low") + "high"
-        if high in table.column_names:
+        if high in declared:
             ends = frame[[low, high]].apply(pd.to_numeric, errors="coerce").astype(float)
             in_order = ~(ends[low] > ends[high])
             yield from _faults(f"{table.name}.{low}", frame[low], in_order, f"at most {high}")

@@ -8,6 +8,7 @@ import dagster as dg
 from dagster import AssetRecordsFilter
 
 from streetimd_assets.defs.house import House
+from streetimd_assets.study.imagery import NO_IMAGES
 
 
 def out_of_date(
@@ -31,7 +32,7 @@ def out_of_date(
     if only:
         ours = {key for key in ours if key.to_user_string() in only}
     latest = Materialisations(graph, instance, partition)
-    is_online = house.study.imagery.source not in ("painted", "folder")
+    is_online = house.study.imagery.source not in ("painted", "folder", NO_IMAGES)
     stale: set[dg.AssetKey] = set()
     for key in graph.toposorted_asset_keys:
         if key not in ours:

@@ -11,9 +11,10 @@ import pandas as pd
 from pydantic import Field
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.errors import TableMissingError
+from streetimd_assets.errors import ScienceError, TableMissingError
+from streetimd_assets.science import area_features, geography
 from streetimd_assets.science import features as feature_science
-from streetimd_assets.science import geography
+from streetimd_assets.study import Study
 
 ALL_LOCAL_AUTHORITIES = dg.AllPartitionMapping()
 
@@ -39,17 +40,25 @@ class Waist:
         Keys of the local authorities covered.
     n_in_study
         Local authorities the study names.
+    shares
+        Columns of `features` that models read beside or instead of embeddings: category shares, or the
+        area features of a study without images.
+    is_of_images
+        False if the features come from a table.
     """
 
     features: pd.DataFrame
     deprivation: pd.DataFrame
     local_authorities: list[str]
     n_in_study: int
+    shares: tuple[str, ...]
+    is_of_images: bool
 
     @property
     def embeddings(self) -> npt.NDArray[np.float32]:
-        """Mean embeddings, shape (n_lsoas, 512)."""
-        return feature_science.stack_embeddings(self.features["mean_embedding"])
+        """Mean embeddings, shape (n_lsoas, n_dimensions); area features in standard deviations."""
+        stacked = feature_science.stack_embeddings(self.features["mean_embedding"])
+        return stacked if self.is_of_images else area_features.standardised(stacked)
 
     def target(self, name: str) -> pd.Series:
         """One column of the index by LSOA code."""
@@ -78,7 +87,8 @@ def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = 
     TableMissingError
         If no local authority has features.
     ScienceError
-        If rows of different encoders or category sets would be pooled.
+        If rows of different encoders or category sets, or of another table of area features than the
+        study's, would be pooled.
     """
     slugs = house.covered(chosen)
     if not slugs:
@@ -87,12 +97,32 @@ def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = 
         )
     features = house.store.read_study_wide("lsoa_features", slugs, columns)
     feature_science.require_one_vintage(features)
+    _require_the_studys_own_table(house, features)
     deprivation = house.store.read_study_wide("deprivation_indices", slugs)
     enough = features["n_images_kept"] >= house.study.modelling.min_images_per_lsoa
     features = features[enough].sort_values("lsoa_code", ignore_index=True)
     joined = features[["lsoa_code"]].merge(deprivation, on="lsoa_code", how="inner", validate="one_to_one")
     features = features[features["lsoa_code"].isin(joined["lsoa_code"])].reset_index(drop=True)
-    return Waist(features, joined, slugs, len(house.study.slugs))
+    study = house.study
+    return Waist(features, joined, slugs, len(study.slugs), shares_of(study), study.has_images)
+
+
+def shares_of(study: Study) -> tuple[str, ...]:
+    """Return the columns of features that models read beside embeddings, or instead of these: area features."""
+    return study.area_features or tuple(f"{name}_share" for name in study.categories.content_names)
+
+
+def _require_the_studys_own_table(house: House, features: pd.DataFrame) -> None:
+    """Refuse area features of an earlier content of the table: their names may be others."""
+    if house.study.has_images:
+        return
+    now = house.study.area_table.identity
+    others = sorted(set(features["encoder"]) - {now})
+    if others:
+        raise ScienceError(
+            f"lsoa_features were made from {others[0]}, and the study's table is now {now}; materialise "
+            "lsoa_features again"
+        )
 
 
 def coordinates(house: House, waist: Waist) -> pd.DataFrame:

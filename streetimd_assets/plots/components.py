@@ -1,5 +1,6 @@
 """Figures of principal components: what each carries, how it goes with deprivation, what it is made of."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +46,7 @@ def component_variances_and_correlations(components: pd.DataFrame, *, target: st
         textposition="none", hoverinfo="text",
     )  # fmt: skip
     axis_title = (
-        f"Principal component of the mean embeddings of {style.sample_size(rows)}<br>"
+        f"Principal component over {style.sample_size(rows)}<br>"
         f"below: r of its scores with {style.measure_label(target)}"
     )
     reach = max(0.1, 1.15 * float(np.nanmax(np.abs(r), initial=0)))
@@ -112,7 +113,7 @@ def component_plane(
     return figure
 
 
-def component_loadings(components: pd.DataFrame) -> "go.Figure":
+def component_loadings(components: pd.DataFrame, names: Sequence[str] = ()) -> "go.Figure":
     """Draw what the first components are made of: their loadings, ranked, largest positive first.
 
     A component that leans on few dimensions falls steeply at both ends; one that leans on all alike
@@ -122,6 +123,8 @@ def component_loadings(components: pd.DataFrame) -> "go.Figure":
     ----------
     components
         The table `embedding_components`; six of them are drawn.
+    names
+        What the dimensions are called, escaped, if they are area features; their numbers if left out.
     """
     rows = components.sort_values("component").head(_MOST_STRIPS)
     figure = style.new_figure(height=420)
@@ -131,7 +134,10 @@ def component_loadings(components: pd.DataFrame) -> "go.Figure":
         colour, symbol = style.COLOURS[place % 7], style.SYMBOLS[place % 7]
         figure.add_scatter(
             x=np.arange(1, len(values) + 1), y=values[order], mode="lines+markers", name=f"component {component}",
-            text=[f"Component {component}, dimension {d}: {style.number(values[d], 3)}" for d in order],
+            text=[
+                f"Component {component}, {names[d] if names else f'dimension {d}'}: {style.number(values[d], 3)}"
+                for d in order
+            ],
             hoverinfo="text", line={"color": colour, "width": 1.5},
             marker={"color": colour, "symbol": symbol, "size": 8, "maxdisplayed": 12},
         )  # fmt: skip
@@ -139,8 +145,7 @@ def component_loadings(components: pd.DataFrame) -> "go.Figure":
     even = 1 / np.sqrt(max(1, len(rows["loadings"].iloc[0])))
     for level in (even, -even):
         figure.add_hline(y=level, line={"color": style.NOISE, "dash": "dash", "width": 1}, layer="below")
-    figure.update_xaxes(title_text="Embedding dimensions, ranked anew for each component")
-    figure.update_yaxes(
-        title_text="Loading<br>(dashed: all dimensions alike)", zeroline=True, zerolinecolor=style.NOISE
-    )
+    what = "Area features" if names else "Embedding dimensions"
+    figure.update_xaxes(title_text=f"{what}, ranked anew for each component")
+    figure.update_yaxes(title_text="Loading<br>(dashed: all alike)", zeroline=True, zerolinecolor=style.NOISE)
     return figure

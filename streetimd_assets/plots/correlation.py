@@ -12,6 +12,9 @@ from streetimd_assets.plots import style
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+# more names than this run into one another along an axis
+_MOST_NAMED = 30
+
 
 @dataclass(frozen=True)
 class Floor:
@@ -102,10 +105,24 @@ def correlations_beside_noise(
     return _by_strength(rows.loc[strength.sort_values(ascending=False, kind="stable").index], noise, measure)
 
 
+def dimension_names(rows: pd.DataFrame) -> list[str]:
+    """Return what each row's dimension is called, escaped: the area feature's own name, or its number."""
+    named = rows["feature"] if "feature" in rows else pd.Series(None, rows.index, dtype=object)
+    return [
+        f"Dimension {dimension}" if style.is_missing(feature) else style.escape(feature)
+        for dimension, feature in zip(rows["dimension"], named, strict=True)
+    ]
+
+
+def are_named(rows: pd.DataFrame) -> bool:
+    """Return True if dimensions are area features, which have names."""
+    return "feature" in rows and bool(rows["feature"].notna().any())
+
+
 def _hover(rows: pd.DataFrame) -> list[str]:
     return [
-        f"Dimension {dimension}<br>r = {style.number(r, 3)}<br>Spearman {style.number(rank_r, 3)}"
-        for dimension, r, rank_r in zip(rows["dimension"], rows["pearson_r"], rows["spearman_r"], strict=True)
+        f"{name}<br>r = {style.number(r, 3)}<br>Spearman {style.number(rank_r, 3)}"
+        for name, r, rank_r in zip(dimension_names(rows), rows["pearson_r"], rows["spearman_r"], strict=True)
     ]
 
 
@@ -128,7 +145,8 @@ def _by_strength(rows: pd.DataFrame, noise: pd.DataFrame, measure: str) -> "go.F
         _draw_floor(figure, noise, floor)
         _draw_noise_distribution(figure, noise, floor)
         top = max(top, 1.15 * float(_largest(noise, floor).max()))
-    figure.update_xaxes(domain=[0, 0.78] if len(noise) else [0, 1], title_text="Dimensions, the strongest first")
+    noun = "Area features" if are_named(rows) else "Dimensions"
+    figure.update_xaxes(domain=[0, 0.78] if len(noise) else [0, 1], title_text=f"{noun}, the strongest first")
     figure.update_yaxes(
         range=[0, max(top, 0.1)],
         title_text=f"|r| with {style.broken_label(measure)}, {style.sample_size(rows)}",
@@ -198,7 +216,9 @@ def _by_dimension(rows: pd.DataFrame, noise: pd.DataFrame, measure: str) -> "go.
             text=f"grey bands: {SAMPLING.name}; dotted bands: {SPATIAL.name} (5–95%, either sign)",
             font={"size": 12, "color": style.QUIET_INK},
         )  # fmt: skip
-    figure.update_xaxes(title_text="Embedding dimension")
+    if are_named(rows) and len(rows) <= _MOST_NAMED:
+        figure.update_xaxes(tickmode="array", tickvals=rows["dimension"].to_numpy(), ticktext=dimension_names(rows))
+    figure.update_xaxes(title_text="Area feature" if are_named(rows) else "Embedding dimension")
     figure.update_yaxes(
         zeroline=True,
         zerolinecolor=style.NOISE,

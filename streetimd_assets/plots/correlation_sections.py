@@ -5,7 +5,7 @@ import pandas as pd
 
 from streetimd_assets.plots import components as component_figures
 from streetimd_assets.plots import correlation, model_sections, pages, style
-from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.plots.coverage import Tables, area_table_of, missing_note, rows_of
 from streetimd_assets.schemas import MEASURES
 
 
@@ -19,6 +19,7 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
     drawn = noise if noise is not None else pd.DataFrame(columns=["kind", "max_absolute_r"])
     target = model_sections.target_of(tables)
     measure = target if target in set(found["measure"]) else str(found["measure"].min())
+    noun = "area feature" if correlation.are_named(found) else "embedding dimension"
     strongest = correlation.correlations_beside_noise(found, drawn, measure=measure)
     signed = correlation.correlations_beside_noise(found, drawn, measure=measure, order="dimension")
     page.add_section(
@@ -27,15 +28,15 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
         _noise_sentences(found[found["measure"] == measure], noise, measure),
         page.figure(
             strongest,
-            name=f"Dots: strength of each dimension’s correlation with {style.measure_label(measure)}",
-            caption="Every embedding dimension, the strongest first. The grey band is the sampling-noise floor, "
+            name=f"Dots: strength of each {noun}’s correlation with {style.measure_label(measure)}",
+            caption=f"Every {noun}, the strongest first. The grey band is the sampling-noise floor, "
             "the dotted one the spatial-noise floor; the bars at the side count draws of noise by the largest |r| "
             "they reached, hatched for spatial noise.",
         ),
         page.figure(
             signed,
-            name=f"Bars: signed correlation of each dimension with {style.measure_label(measure)}",
-            caption="The same correlations with their sign, by dimension.",
+            name=f"Bars: signed correlation of each {noun} with {style.measure_label(measure)}",
+            caption=f"The same correlations with their sign, by {noun}.",
         ),
         _spatial_sentences(tables, found[found["measure"] == measure], measure),
         _measure_table(found, noise),
@@ -57,17 +58,26 @@ def strongest_of(rows: pd.DataFrame) -> pd.Series:
     return rows.iloc[int(np.argmax(rows["pearson_r"].abs().fillna(-1).to_numpy()))]
 
 
+def _name_of(row: pd.Series) -> str:
+    """Return the area feature's own name, escaped, or the number of the dimension."""
+    named = row.get("feature")
+    return f"number {style.count(row['dimension'])}" if style.is_missing(named) else style.escape(named)
+
+
+def _noun(rows: pd.DataFrame) -> str:
+    return "area feature" if correlation.are_named(rows) else "dimension"
+
+
 def _noise_sentences(rows: pd.DataFrame, noise: pd.DataFrame | None, measure: str) -> str:
-    strongest = strongest_of(rows)
+    strongest, noun = strongest_of(rows), _noun(rows)
     sentences = [
-        f"The strongest of {style.plural(len(rows), 'dimension')} is number "
-        f"{style.count(strongest['dimension'])}: r = {style.number(strongest['pearson_r'])} with "
-        f"{style.measure_label(measure)}, over "
+        f"The strongest of {style.plural(len(rows), noun)} is {_name_of(strongest)}: "
+        f"r = {style.number(strongest['pearson_r'])} with {style.measure_label(measure)}, over "
         f"{style.plural(strongest['n_lsoas'], 'LSOA')}."
     ]
     for floor, what in (
         (correlation.SAMPLING, "As many dimensions of independent random numbers"),
-        (correlation.SPATIAL, "The same dimensions beside random surfaces as smooth as the target of the models"),
+        (correlation.SPATIAL, f"The same {noun}s beside random surfaces as smooth as the target of the models"),
     ):
         ends = correlation.noise_floor(noise, floor)
         if ends is not None:
@@ -75,7 +85,7 @@ def _noise_sentences(rows: pd.DataFrame, noise: pd.DataFrame | None, measure: st
             above = int((rows["pearson_r"].abs() > ends[2]).sum())
             sentences.append(
                 f"{what} reach a largest |r| of {middle} ({low} to {high} in 90% of draws): the {floor.name}. "
-                f"{style.plural(above, 'dimension')} {'lies' if above == 1 else 'lie'} above it."
+                f"{style.plural(above, noun)} {'lies' if above == 1 else 'lie'} above it."
             )
     return pages.paragraph(*sentences)
 
@@ -84,7 +94,7 @@ def _spatial_sentences(tables: Tables, rows: pd.DataFrame, measure: str) -> str:
     """Say how smooth a measure is, and how many dimensions stand out from chance once that is allowed for."""
     sentences = [
         f"With a false discovery rate of 5%, {_n_found(rows, 'spatial_q_value')} of "
-        f"{style.plural(len(rows), 'dimension')} go with {style.measure_label(measure)} more than random surfaces "
+        f"{style.plural(len(rows), _noun(rows))} go with {style.measure_label(measure)} more than random surfaces "
         f"as smooth as it do ({_n_found(rows, 'spectral_q_value')} by spectral randomisation); the naive test, "
         f"which takes LSOAs as independent, would say {_n_found(rows, 'q_value')}."
     ]
@@ -128,19 +138,22 @@ def _measure_table(found: pd.DataFrame, noise: pd.DataFrame | None) -> str:
         above = None if noise is None else (group["pearson_r"].abs() > floor).sum()
         rows.append(
             [style.measure_label(str(measure)), style.number(strongest["pearson_r"], 3),
-             style.count(strongest["dimension"]), style.number(strongest["spearman_r"], 3), style.count(above),
-             *(_n_found(group, column) for column in _Q_VALUES.values()), style.count(strongest["n_lsoas"])]
+             _name_of(strongest).removeprefix("number "), style.number(strongest["spearman_r"], 3),
+             style.count(above), *(_n_found(group, column) for column in _Q_VALUES.values()),
+             style.count(strongest["n_lsoas"])]
         )  # fmt: skip
     heads = [
         "Measure",
         "Strongest r",
-        "Dimension",
+        _noun(found).capitalize(),
         "its Spearman",
         "above the<br>sampling floor",
         *_Q_VALUES,
         "LSOAs",
     ]
-    caption = "Dimensions by measure; the sampling-noise floor was drawn for the target of the models"
+    caption = (
+        f"{_noun(found).capitalize()}s by measure; the sampling-noise floor was drawn for the target of the models"
+    )
     return pages.table(caption, heads, rows)
 
 
@@ -159,13 +172,15 @@ def add_components(page: pages.Page, tables: Tables) -> None:
         return
     target = model_sections.target_of(tables)
     strongest = strongest_of(components)
+    is_of_images = area_table_of(tables) is None
+    noun = "dimension" if is_of_images else "area feature"
+    varying = "the mean embeddings" if is_of_images else "the area features, each in standard deviations"
     page.add_section(
         "components",
         "Principal components",
         pages.paragraph(
             f"{style.plural(len(components), 'component')} carry "
-            f"{style.percent(components['explained_variance_share'].sum())} of the variance of the mean "
-            "embeddings.",
+            f"{style.percent(components['explained_variance_share'].sum())} of the variance of {varying}.",
             f"Component {style.count(strongest['component'])} goes most with {style.measure_label(target)}: "
             f"r = {style.number(strongest['pearson_r'])}. The sign of a component is arbitrary.",
         ),
@@ -175,13 +190,21 @@ def add_components(page: pages.Page, tables: Tables) -> None:
             caption="Above, the share of variance; below, the correlation of the scores with deprivation.",
         ),
         page.figure(
-            component_figures.component_loadings(components),
+            component_figures.component_loadings(components, _names(tables)),
             name="Lines: ranked loadings of the first principal components",
-            caption="How much each dimension counts in a component, largest first. A steep end is a component of "
-            "few dimensions; a straight slope is one of all alike.",
+            caption=f"How much each {noun} counts in a component, largest first. A steep end is a component of "
+            f"few {noun}s; a straight slope is one of all alike.",
         ),
         *_plane(page, tables, components, target),
     )
+
+
+def _names(tables: Tables) -> list[str]:
+    """Return what the dimensions are called, in order and escaped, where they are area features."""
+    found = rows_of(tables, "imd_correlations")
+    if found is None or not correlation.are_named(found):
+        return []
+    return correlation.dimension_names(found.drop_duplicates("dimension").sort_values("dimension"))
 
 
 def _plane(page: pages.Page, tables: Tables, components: pd.DataFrame, target: str) -> list[str]:
@@ -194,6 +217,6 @@ def _plane(page: pages.Page, tables: Tables, components: pd.DataFrame, target: s
             drawn,
             name="Dots: LSOAs on the first two principal components, by deprivation",
             caption="One dot per LSOA, dark is most deprived. Where dark and light dots lie apart, deprivation "
-            "goes with what differs most from street to street.",
+            "goes with what differs most from LSOA to LSOA.",
         )
     ]

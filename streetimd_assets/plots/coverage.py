@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from streetimd_assets.plots import links, pages, style
-from streetimd_assets.schemas import IMAGE_STATUSES, PANORAMA_STATUSES
+from streetimd_assets.schemas import IMAGE_STATUSES, NO_CATEGORY_SET, PANORAMA_STATUSES
 from streetimd_assets.study.local_authorities import SYNTHETIC_LOCAL_AUTHORITIES, all_local_authorities
 
 Tables = Mapping[str, pd.DataFrame]
@@ -27,6 +27,16 @@ def rows_of(tables: Tables, name: str) -> pd.DataFrame | None:
     """Return a table with rows, or None if it is missing or empty."""
     table = tables.get(name)
     return None if table is None or table.empty else table
+
+
+def area_table_of(tables: Tables) -> str | None:
+    """Return the name of the table that features come from instead of images, escaped; None if it is images."""
+    features = rows_of(tables, "lsoa_features")
+    if features is None or not {"category_set_hash", "encoder"} <= set(features):
+        return None
+    if not (features["category_set_hash"] == NO_CATEGORY_SET).all():
+        return None
+    return style.escape(str(features["encoder"].iloc[0]).rpartition("@")[0])
 
 
 def missing_note(*names: str) -> str:
@@ -96,36 +106,41 @@ def authority_counts(features: pd.DataFrame, boundaries: pd.DataFrame | None = N
     return counts.astype(int)
 
 
-def authority_table(counts: pd.DataFrame, authority_pages: Mapping[str, str]) -> str:
+def authority_table(counts: pd.DataFrame, authority_pages: Mapping[str, str], *, is_of_images: bool = True) -> str:
     """Return the counts by local authority as an HTML table with their sum.
 
-    The name of one that has a page leads to it: relative addresses by ``lad_code``.
+    The name of one that has a page leads to it: relative addresses by ``lad_code``. Without images there
+    are LSOAs alone to count.
     """
+    columns = _COUNTED if is_of_images else _COUNTED_WITHOUT_IMAGES
     names = authority_names()
     rows = []
     for code, row in counts.iterrows():
         name = style.escape(names.get(str(code), code))
         if str(code) in authority_pages:
             name = links.page_link(authority_pages[str(code)], name)
-        rows.append([name, *_authority_cells(row)])
-    rows.append([f"All {style.count(len(counts))}", *_authority_cells(counts.sum())])
-    heads = [
-        "Local authority",
-        "LSOAs",
-        "with images",
-        "Points",
-        "Panoramas used",
-        "Images",
-        "kept",
-        "set aside",
-    ]
+        rows.append([name, *_authority_cells(row, columns, is_of_images)])
+    rows.append([f"All {style.count(len(counts))}", *_authority_cells(counts.sum(), columns, is_of_images)])
+    heads = ["Local authority", *columns.values(), *(["set aside"] if is_of_images else [])]
     return pages.table("Coverage by local authority", heads, rows)
 
 
-def _authority_cells(row: pd.Series) -> list[str]:
-    aside = 1 - row["n_images_kept"] / row["n_images"] if row["n_images"] else None
-    columns = ["n_lsoas", "n_lsoas_with_images", "n_points", "n_panoramas", "n_images", "n_images_kept"]
-    return [*(style.count(row[name]) for name in columns), style.percent(aside)]
+_COUNTED = {
+    "n_lsoas": "LSOAs",
+    "n_lsoas_with_images": "with images",
+    "n_points": "Points",
+    "n_panoramas": "Panoramas used",
+    "n_images": "Images",
+    "n_images_kept": "kept",
+}
+_COUNTED_WITHOUT_IMAGES = {"n_lsoas": "LSOAs", "n_lsoas_with_images": "with every feature"}
+
+
+def _authority_cells(row: pd.Series, columns: Mapping[str, str], is_of_images: bool) -> list[str]:
+    cells = [style.count(row[name]) for name in columns]
+    if not is_of_images:
+        return cells
+    return [*cells, style.percent(1 - row["n_images_kept"] / row["n_images"] if row["n_images"] else None)]
 
 
 def capture_sentence(panoramas: pd.DataFrame | None) -> str:
@@ -143,9 +158,15 @@ def capture_sentence(panoramas: pd.DataFrame | None) -> str:
 
 def credits_block(tables: Tables) -> str:
     """Return every credit and licence of the images shown or counted, and of official data used."""
-    images = rows_of(tables, "street_images")
+    images, area_table = rows_of(tables, "street_images"), area_table_of(tables)
     blocks = []
-    if images is None:
+    if area_table is not None:
+        blocks.append(
+            pages.paragraph(
+                f"Area features: <code>{area_table}</code>, which was given; whose they are, whoever gave it knows."
+            )
+        )
+    elif images is None:
         blocks.append(missing_note("street_images"))
     else:
         used = images[images["status"] == "ok"]
@@ -158,10 +179,10 @@ def credits_block(tables: Tables) -> str:
             for key, n in zip(list(sizes.index), sizes, strict=True)
         ]
         blocks.append(pages.table("Images used", ["Source", "Licence", "Credit", "Images"], rows, words=(0, 1, 2)))
-    return "\n".join([*blocks, _data_credit(rows_of(tables, "deprivation_indices"))])
+    return "\n".join([*blocks, _data_credit(rows_of(tables, "deprivation_indices"), area_table is None)])
 
 
-def _data_credit(deprivation: pd.DataFrame | None) -> str:
+def _data_credit(deprivation: pd.DataFrame | None, has_roads: bool) -> str:
     if deprivation is None:
         return ""
     if set(deprivation["deprivation_index"]) == {"synthetic"}:
@@ -169,5 +190,6 @@ def _data_credit(deprivation: pd.DataFrame | None) -> str:
     return pages.paragraph(
         "Deprivation index: Ministry of Housing, Communities and Local Government; LSOA boundaries: Office for "
         "National Statistics, licensed under the Open Government Licence v3.0. Contains OS data © Crown "
-        "copyright and database right. Roads: © OpenStreetMap contributors, Open Database Licence."
+        "copyright and database right.",
+        "Roads: © OpenStreetMap contributors, Open Database Licence." if has_roads else "",
     )

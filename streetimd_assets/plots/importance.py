@@ -46,7 +46,7 @@ def ranked_importances(
     method
         One of :data:`METHODS`; rows of the others are left out.
     titles
-        Category names and what people read for them.
+        Category names and what people read for them; names of area features.
     model_id
         The model drawn; the first by name if left out.
     n_features
@@ -60,7 +60,8 @@ def ranked_importances(
     target = target_of(model_id or "")
     figure = style.new_figure(height=120 + 22 * max(len(top), 1), showlegend=False, barmode="overlay")
     _draw_band(figure, top)
-    _draw_bars(figure, top, method, [_hover(row, titles, target) for row in top.to_dict("records")])
+    text = [_hover(row, titles, target) for row in top.to_dict("records")]
+    _draw_bars(figure, top, method, text, is_share=[is_share(feature, titles) for feature in top["feature"]])
     _draw_highest_by_chance(figure, top)
     what = _AXIS_TITLES.get(method, style.escape(method))
     if method == "shap":
@@ -87,6 +88,11 @@ def ranked_importances(
 def is_of_groups(method: str) -> bool:
     """Return True for a method whose rows are groups of features."""
     return method in ("permutation_cluster", "permutation_component")
+
+
+def is_share(feature: str, titles: Mapping[str, str]) -> bool:
+    """Return True for a category share; area features may be called shares, stand in `titles`, and are none."""
+    return feature.endswith("_share") and feature not in titles
 
 
 def target_of(model_id: str) -> str:
@@ -159,9 +165,10 @@ def _draw_band(figure: "go.Figure", top: pd.DataFrame) -> None:
         )  # fmt: skip
 
 
-def _draw_bars(figure: "go.Figure", top: pd.DataFrame, method: str, text: Sequence[str]) -> None:
+def _draw_bars(
+    figure: "go.Figure", top: pd.DataFrame, method: str, text: Sequence[str], is_share: Sequence[bool]
+) -> None:
     value, spread = top["importance"].to_numpy(float), top["importance_sd"].to_numpy(float)
-    is_share = top["feature"].str.endswith("_share")
     figure.add_bar(
         x=value, y=list(range(len(top))), width=0.62, orientation="h", text=text, textposition="none",
         hoverinfo="text", name="importance",

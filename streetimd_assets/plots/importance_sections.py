@@ -31,15 +31,17 @@ _MEANINGS = {
     "to it. The components are numbered as in the section on principal components, where images are pooled by "
     "their mean.",
     "gini": "Shown because it is widely reported. It favours features with many distinct values over those with "
-    "few, and comes from LSOAs that the forest has seen; so dimensions and shares have a grey band each, and a "
-    "feature that says nothing still gets its part.",
+    "few, and comes from LSOAs that the forest has seen; so where there are both, dimensions and shares have a "
+    "grey band each, and a feature that says nothing still gets its part.",
     "shap": "Of boosted trees on the category shares alone: how far each share moves the prediction of an LSOA "
     "held out from the mean prediction, up or down. It is never below zero, so only what stands out of the band "
     "says anything; of categories that go together the model may use one or the other.",
 }
 
 
-def importance_blocks(page: pages.Page, rows: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+def importance_blocks(
+    page: pages.Page, rows: pd.DataFrame, titles: Mapping[str, str], *, is_of_images: bool = True
+) -> list[str]:
     """Return the figures of every method and model, each beside what chance gives.
 
     Parameters
@@ -49,11 +51,14 @@ def importance_blocks(page: pages.Page, rows: pd.DataFrame, titles: Mapping[str,
     rows
         The table `feature_importances`.
     titles
-        Category names and what people read for them.
+        Category names and what people read for them; names of area features.
+    is_of_images
+        False if the features come from a table.
     """
+    they = "Embedding dimensions have no names and go together" if is_of_images else "Features go together"
     blocks = [
         pages.paragraph(
-            "Embedding dimensions have no names and go together: shuffling one of several that say the same costs "
+            f"{they}: shuffling one of several that say the same costs "
             "little, so a small bar does not mean a useless feature. Importance is the model’s, not the world’s."
         ),
         pages.paragraph(
@@ -77,8 +82,8 @@ def importance_blocks(page: pages.Page, rows: pd.DataFrame, titles: Mapping[str,
 def _of_model(
     page: pages.Page, rows: pd.DataFrame, method: str, model_id: str, titles: Mapping[str, str]
 ) -> Iterator[str]:
-    has_shares = rows["feature"].str.endswith("_share")
-    hatched = "; hatched bars are category shares" if has_shares.any() and not has_shares.all() else ""
+    are_shares = {importance.is_share(feature, titles) for feature in rows["feature"]}
+    hatched = "; hatched bars are category shares" if are_shares == {True, False} else ""
     figure = importance.ranked_importances(rows, method=method, titles=titles, model_id=model_id)
     name = _NAMES.get(method, style.escape(method))
     stability = (
@@ -137,7 +142,7 @@ def _members(row: Mapping[Any, Any], titles: Mapping[str, str]) -> str:
     """Name the shares of a group first, they alone have names, and no more than a few."""
     members = importance.member_features(row)
     if row["method"] != "permutation_component":
-        members = sorted(members, key=lambda feature: not feature.endswith("_share"))
+        members = sorted(members, key=lambda feature: not importance.is_share(feature, titles))
     named = [style.feature_label(feature, titles) for feature in members[:_MOST_MEMBERS]]
     n_left = len(members) - len(named)
     return ", ".join(named) + (f" and {style.count(n_left)} more" if n_left else "")

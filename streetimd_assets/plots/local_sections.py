@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 
 
-def introduction(name: str, n_lsoas: int, addresses: Mapping[str, str]) -> str:
+def introduction(name: str, n_lsoas: int, addresses: Mapping[str, str], *, is_of_images: bool = True) -> str:
     """Return what the page is about, with the ways to other pages: their addresses by what they show."""
     about = pages.paragraph(
         f"{style.escape(name)} has {style.plural(n_lsoas, 'LSOA')}.",
-        "This page shows what the street images cover, what is in them, and how well models that never saw an "
-        "LSOA predict its deprivation.",
+        f"This page shows {_SHOWN if is_of_images else _SHOWN_WITHOUT_IMAGES}, and how well models that never saw "
+        "an LSOA predict its deprivation.",
     )
     return about + links.other_pages(addresses)
+
+
+_SHOWN = "what the street images cover, what is in them"
+_SHOWN_WITHOUT_IMAGES = "which LSOAs have area features"
 
 
 def add_coverage(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> None:
@@ -32,17 +36,22 @@ def add_coverage(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") ->
         page.add_section("coverage", "Coverage", missing_note("lsoa_features"), coverage.status_table(tables))
         return
     kept = features.set_index("lsoa_code")["n_images_kept"].reindex(lsoas["lsoa_code"]).fillna(0)
-    without = sorted(lsoas.loc[(kept == 0).to_numpy(), "lsoa_name"])
+    without, area_table = sorted(lsoas.loc[(kept == 0).to_numpy(), "lsoa_name"]), coverage.area_table_of(tables)
+    said = f"{style.count((kept > 0).sum())} of {style.plural(len(lsoas), 'LSOA')} have "
     sentences = [
-        f"{style.count((kept > 0).sum())} of {style.plural(len(lsoas), 'LSOA')} have images: "
-        f"{style.count(features['n_images'].sum())} were classified, {style.count(kept.sum())} kept, "
-        f"{style.number(kept.median(), 0)} in the median LSOA.",
+        f"{said}images: {style.count(features['n_images'].sum())} were classified, {style.count(kept.sum())} kept, "
+        f"{style.number(kept.median(), 0)} in the median LSOA."
+        if area_table is None
+        else f"{said}every feature of <code>{area_table}</code>; an LSOA that lacks one is left out."
     ]
     if 0 < len(without) <= _MOST_NAMED:
-        sentences.append(f"Without images: {', '.join(style.escape(name) for name in without)}.")
+        what = "images" if area_table is None else "some"
+        sentences.append(f"Without {what}: {', '.join(style.escape(name) for name in without)}.")
     elif len(without):
-        sentences.append(f"{style.plural(len(without), 'LSOA')} have none; the table of LSOAs below names them.")
-    page.add_section("coverage", "Coverage", pages.paragraph(*sentences), coverage.status_table(tables))
+        lack = "have none" if area_table is None else "lack some"
+        sentences.append(f"{style.plural(len(without), 'LSOA')} {lack}; the table of LSOAs below names them.")
+    statuses = coverage.status_table(tables) if area_table is None else ""
+    page.add_section("coverage", "Coverage", pages.paragraph(*sentences), statuses)
 
 
 def add_scores(page: pages.Page, tables: Tables) -> None:

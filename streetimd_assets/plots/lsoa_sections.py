@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from streetimd_assets.plots import categories, maps, model_sections, pages, residuals, style
-from streetimd_assets.plots.coverage import Tables, authority_names, missing_note, rows_of
+from streetimd_assets.plots.coverage import Tables, area_table_of, authority_names, missing_note, rows_of
 from streetimd_assets.plots.linked_maps import MANY_LSOAS, LinkedMaps
 from streetimd_assets.plots.maps import Shading
 
@@ -71,7 +71,7 @@ def _extra(tables: Tables, lsoas: "gpd.GeoDataFrame") -> dict[str, list[tuple[st
 
 def _share_choices(tables: Tables, titles: Mapping[str, str]) -> dict[str, tuple[pd.Series, Shading]]:
     features = rows_of(tables, "lsoa_features")
-    if features is None:
+    if features is None or area_table_of(tables) is not None:
         return {}
     rows = features.set_index("lsoa_code")
     shares = {str(name): 100 * rows[f"{name}_share"] for name in categories.category_totals(features).index}
@@ -81,7 +81,8 @@ def _share_choices(tables: Tables, titles: Mapping[str, str]) -> dict[str, tuple
 def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
     """Yield what is mapped beside the shares, as far as there are tables."""
     features, deprivation = rows_of(tables, "lsoa_features"), rows_of(tables, "deprivation_indices")
-    if features is not None:
+    is_of_images = area_table_of(tables) is None
+    if features is not None and is_of_images:
         kept = features.set_index("lsoa_code")["n_images_kept"].reindex(lsoas["lsoa_code"]).fillna(0)
         shading = maps.amount_shading(kept)
         yield kept, shading, "Images kept", "How many images each LSOA’s numbers rest on; dark is many."
@@ -93,16 +94,20 @@ def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
     if deprivation is not None:
         yield from _deprivation(deprivation.set_index("lsoa_code"), target, rows["predicted"])
     if model_id is not None:
-        yield from _predictions(rows, target, f"<code>{style.escape(model_id)}</code>", deprivation)
+        code = f"<code>{style.escape(model_id)}</code>"
+        yield from _predictions(rows, target, code, deprivation, "streets" if is_of_images else "features")
         yield from residuals.cluster_drawings(tables, target)
     yield from _components(tables)
 
 
 def _components(tables: Tables) -> Iterator[Drawing]:
-    """Yield where LSOAs lie on the first principal components of what they look like."""
+    """Yield where LSOAs lie on the first principal components of what describes them."""
     scores, components = rows_of(tables, "component_scores"), rows_of(tables, "embedding_components")
     if scores is None or components is None:
         return
+    is_of_images = area_table_of(tables) is None
+    varying = "mean embeddings" if is_of_images else "area features, each in standard deviations"
+    alike = "look alike" if is_of_images else "are alike"
     rows, known = scores.set_index("lsoa_code"), components.set_index("component")
     target = style.measure_label(model_sections.target_of(tables))
     for place in (1, 2):
@@ -113,8 +118,8 @@ def _components(tables: Tables) -> Iterator[Drawing]:
             values,
             maps.score_shading(values),
             f"Score on principal component {place}",
-            f"Of the mean embeddings ({style.percent(known.loc[place, 'explained_variance_share'])} of their "
-            f"variance; r with {target} {r}). The sign is arbitrary: LSOAs of one colour look alike in this.",
+            f"Of the {varying} ({style.percent(known.loc[place, 'explained_variance_share'])} of their "
+            f"variance; r with {target} {r}). The sign is arbitrary: LSOAs of one colour {alike} in this.",
         )
 
 
@@ -134,7 +139,9 @@ def _deprivation(rows: pd.DataFrame, target: str, predicted: pd.Series) -> Itera
         )
 
 
-def _predictions(rows: pd.DataFrame, target: str, code: str, deprivation: pd.DataFrame | None) -> Iterator[Drawing]:
+def _predictions(
+    rows: pd.DataFrame, target: str, code: str, deprivation: pd.DataFrame | None, seen: str
+) -> Iterator[Drawing]:
     label = style.measure_label(target)
     known = rows["observed"] if deprivation is None or target not in deprivation else deprivation[target]
     yield (
@@ -149,7 +156,7 @@ def _predictions(rows: pd.DataFrame, target: str, code: str, deprivation: pd.Dat
         rows["residual"],
         maps.residual_shading(rows["residual"], target),
         f"Residual: observed minus predicted, {unit_of(target)}",
-        f"Of {code} for {label}: orange LSOAs are {positive} deprived than their streets suggest, purple and "
+        f"Of {code} for {label}: orange LSOAs are {positive} deprived than their {seen} suggest, purple and "
         f"hatched ones {negative}.",
     )
     if "predicted_low" in rows and rows["predicted_low"].notna().any():
@@ -159,7 +166,8 @@ def _predictions(rows: pd.DataFrame, target: str, code: str, deprivation: pd.Dat
             width,
             shading,
             f"Uncertainty: width of the 90% interval, {unit_of(target)}",
-            f"Of the predictions of {code}, from its errors in the other folds and how many images an LSOA has; "
+            f"Of the predictions of {code}, from its errors in the other folds"
+            f"{' and how many images an LSOA has' if seen == 'streets' else ''}; "
             "dark is wide. It is made to hold for nine LSOAs in ten on average, for fewer in a place unlike all "
             f"others; of these LSOAs it holds for {_share_within(rows)}.",
         )
@@ -217,6 +225,8 @@ def _joined(tables: Tables, lsoas: "gpd.GeoDataFrame") -> pd.DataFrame:
         ("deprivation_indices", ["imd_rank", "imd_decile"]),
     ):
         table = rows_of(tables, name)
+        if name == "lsoa_features" and area_table_of(tables) is not None:
+            continue
         part = pd.DataFrame(columns=["lsoa_code", *columns]) if table is None else table[["lsoa_code", *columns]]
         joined = joined.merge(part, on="lsoa_code", how="left")
     predictions = rows_of(tables, "lsoa_predictions")

@@ -56,10 +56,10 @@ def _gain(seen: pd.Series, known: pd.Series, means: pd.DataFrame, differences: p
     if len(means) and means["r2"].iloc[0] > known["r2"]:
         best, name = means.iloc[0], "that mean"
         told = f", which is less than the training mean’s {_interval(best)}"
-    gain = seen["r2"] - best["r2"]
+    gain, what = seen["r2"] - best["r2"], "area features" if seen["feature_set"] == "table" else "images"
     if gain <= 0:
-        return f"{told}: images gain nothing over {name}"
-    return f"{told}: images gain {style.number(gain)}{_interval_of_gain(seen, best, differences)} over {name}"
+        return f"{told}: {what} gain nothing over {name}"
+    return f"{told}: {what} gain {style.number(gain)}{_interval_of_gain(seen, best, differences)} over {name}"
 
 
 def _interval_of_gain(seen: pd.Series, best: pd.Series, differences: pd.DataFrame | None) -> str:
@@ -153,11 +153,12 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
     if rows.empty:
         return [pages.paragraph("No tuned models have been scored yet.", quiet=True)]
     notes = {style.split_label(row["split"]): row["note"] for row in rows.to_dict("records") if row["note"]}
+    seen = "feature" if _are_of_a_table(rows) else "image"
     return [
         "<h3>Tuned models and baselines</h3>",
         pages.paragraph(
-            "R² is on LSOAs the model never saw, tuning included. Baselines look at no image: what they reach is "
-            "not owed to the streets. Random folds leave neighbours of a held-out LSOA in the fit; blocks of "
+            f"R² is on LSOAs the model never saw, tuning included. Baselines look at no {seen}: what they reach is "
+            f"not owed to the {seen}s. Random folds leave neighbours of a held-out LSOA in the fit; blocks of "
             "neighbours leave few, and leaving out a whole local authority none: the harder and fairer question. "
             "Intervals resample blocks of neighbours, since neighbours err alike."
         ),
@@ -168,7 +169,7 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
         page.figure(
             comparison.tuned_scores(scores),
             name="Dots with intervals: R² of the tuned models by split, with baselines",
-            caption="Filled marks look at images, open marks are baselines; bars are 95% intervals.",
+            caption=f"Filled marks look at {seen}s, open marks are baselines; bars are 95% intervals.",
         ),
         _score_table("Tuned models and baselines", rows[rows["r2"].notna()]),
     ]
@@ -211,7 +212,7 @@ def _target_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
         "<h3>Other measures of deprivation</h3>",
         pages.paragraph(
             "The same features, asked for other measures. Domains share data and go together, so that one is read "
-            "well does not mean that streets show that domain itself."
+            "well does not mean that the features show that domain itself."
         ),
         page.figure(
             comparison.target_scores(tuned, split=split),
@@ -226,11 +227,14 @@ def _forest_blocks(page: pages.Page, scores: pd.DataFrame, titles: Mapping[str, 
     if rows.empty:
         return [pages.paragraph("The 80/20 forests have not been scored yet.", quiet=True)]
     is_repeat = (scores["experiment"] == comparison.FOREST) & (scores["fold"].astype(str) != "all")
-    repeats = scores.loc[is_repeat, "fold"]
+    repeats = style.plural(scores.loc[is_repeat, "fold"].nunique(), "repeat")
+    if _are_of_a_table(rows):
+        about = pages.paragraph(f"One forest on all area features, {repeats} of a random split.")
+        return ["<h3>Random forest on 80/20 splits</h3>", about, _forest_table("Random forest", rows, titles)]
     return [
         "<h3>Random forests on 80/20 splits, by pooling and category</h3>",
         pages.paragraph(
-            f"The same forest on every set of features, {style.plural(repeats.nunique(), 'repeat')} of a random "
+            f"The same forest on every set of features, {repeats} of a random "
             "split. Max pooling grows with the number of images, so part of what it tells is how many images "
             "an LSOA has. Few LSOAs have images of a rare category; n says how many."
         ),
@@ -242,6 +246,11 @@ def _forest_blocks(page: pages.Page, scores: pd.DataFrame, titles: Mapping[str, 
         _forest_table("Random forests on 80/20 splits", rows[rows["lsoas"] == "own"], titles),
         *_common_blocks(page, scores, rows[rows["lsoas"] == "common"], titles),
     ]
+
+
+def _are_of_a_table(rows: pd.DataFrame) -> bool:
+    """Return True if models look at area features, for there are no images."""
+    return bool((rows["feature_set"] == "table").any())
 
 
 def _common_blocks(

@@ -22,7 +22,7 @@ from streetimd_assets.plots import (
     study_sections,
     style,
 )
-from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.plots.coverage import Tables, area_table_of, missing_note, rows_of
 from streetimd_assets.plots.picture_sheets import ReadImage
 from streetimd_assets.plots.provenance import Provenance
 
@@ -81,21 +81,24 @@ def study_report_page(
     page = pages.Page(heading, "Study report", css=provenance.CSS)
     page.introduction.append(study_sections.question(tables, other_pages or {}))
     study_sections.add_coverage(page, tables, authority_pages or {})
-    capture_dates.add_capture_dates(page, tables)
-    _add_categories(page, tables, titles)
-    classification_quality.add_quality(page, tables, titles)
-    label_quality.add_label_quality(page, tables, titles)
+    if area_table_of(tables) is None:
+        capture_dates.add_capture_dates(page, tables)
+        _add_categories(page, tables, titles)
+        classification_quality.add_quality(page, tables, titles)
+        label_quality.add_label_quality(page, tables, titles)
     lsoa_sections.add_maps(page, tables, lsoas, titles)
     correlation_sections.add_correlation(page, tables)
     correlation_sections.add_components(page, tables)
-    concepts.add_concepts(page, tables)
+    if area_table_of(tables) is None:
+        concepts.add_concepts(page, tables)
     model_sections.add_models(page, tables, titles, made.facts.get("Effort", ""))
     residuals.add_residuals(page, tables)
-    learning_curve.add_learning_curve(page, tables)
+    if area_table_of(tables) is None:
+        learning_curve.add_learning_curve(page, tables)
     study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)
     lsoa_sections.add_lsoas(page, tables, lsoas)
-    study_sections.add_meaning(page)
+    study_sections.add_meaning(page, tables)
     provenance.add_provenance(page, tables, made)
     return page.render()
 
@@ -138,15 +141,19 @@ def local_authority_page(
         A self-contained page; everything from outside is escaped.
     """
     page = pages.Page(heading, "Local authority report" if name in heading else name, css=provenance.CSS)
-    page.introduction.append(local_sections.introduction(name, len(lsoas), other_pages or {}))
+    is_of_images = area_table_of(tables) is None
+    about = local_sections.introduction(name, len(lsoas), other_pages or {}, is_of_images=is_of_images)
+    page.introduction.append(about)
     local_sections.add_coverage(page, tables, lsoas)
-    capture_dates.add_capture_dates(page, tables)
+    if is_of_images:
+        capture_dates.add_capture_dates(page, tables)
     lsoa_sections.add_maps(page, tables, lsoas, titles)
-    _add_categories(page, tables, titles)
-    classification_quality.add_quality(page, tables, titles)
+    if is_of_images:
+        _add_categories(page, tables, titles)
+        classification_quality.add_quality(page, tables, titles)
     local_sections.add_scores(page, tables)
     lsoa_sections.add_lsoas(page, tables, lsoas)
-    study_sections.add_meaning(page)
+    study_sections.add_meaning(page, tables)
     provenance.add_provenance(page, tables, made)
     return page.render()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from streetimd_assets.plots import comparison, maps, model_sections, pages, style
-from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.plots.coverage import Tables, area_table_of, missing_note, rows_of
 from streetimd_assets.plots.maps import Shading
 from streetimd_assets.schemas import HARDEST_FIRST
 
@@ -19,7 +19,8 @@ def add_residuals(page: pages.Page, tables: Tables) -> None:
     """Add how alike neighbours err by model and split, and how many predictions rest on few images."""
     rows, scores = rows_of(tables, "residual_autocorrelation"), rows_of(tables, "model_scores")
     predictions = rows_of(tables, "lsoa_predictions")
-    thin = _thin_sentence(predictions, model_sections.chosen_model(scores, predictions))
+    fewer = "fewer images" if area_table_of(tables) is None else "less"
+    thin = _thin_sentence(predictions, model_sections.chosen_model(scores, predictions), fewer)
     blocks = [pages.paragraph(thin)] if thin else []
     if rows is None or scores is None:
         blocks.append(missing_note("residual_autocorrelation"))
@@ -56,13 +57,13 @@ def _p(value: float) -> str:
 
 
 def _of_main_features(rows: pd.DataFrame, scores: pd.DataFrame, target: str) -> pd.DataFrame:
-    """Join the models to what they are made of: those of the target, on embeddings or on no image at all."""
+    """Join the models to what they are made of: those of the target, on the main features or on no image at all."""
     about = scores.drop_duplicates("model_id")[["model_id", "target", "estimator", "feature_set"]]
     joined = rows.merge(about, on="model_id")
     pairs = list(zip(joined["estimator"], joined["feature_set"], strict=True))
     joined["is_baseline"] = [style.is_baseline(*pair) for pair in pairs]
     joined["label"] = [comparison.model_label(*pair) for pair in pairs]
-    is_shown = (joined["feature_set"] == "embeddings") | joined["is_baseline"]
+    is_shown = joined["feature_set"].isin(["embeddings", "table"]) | joined["is_baseline"]
     return joined[(joined["target"] == target) & is_shown]
 
 
@@ -82,15 +83,15 @@ def _table(rows: pd.DataFrame) -> str:
     return pages.table("Moran’s I of held-out errors, with the p-value of random arrangements", heads, lines)
 
 
-def _thin_sentence(predictions: pd.DataFrame | None, model_id: str | None) -> str:
+def _thin_sentence(predictions: pd.DataFrame | None, model_id: str | None, fewer: str) -> str:
     """Say how many predictions rest on fewer images than the study calls enough; empty if that is not known."""
     if predictions is None or "is_thin" not in predictions:
         return ""
     own = predictions.loc[predictions["model_id"] == model_id, "is_thin"].astype(bool)
     if not own.any():
-        return f"None of {style.plural(len(own), 'prediction')} is thin: no LSOA has fewer images than is enough."
+        return f"None of {style.plural(len(own), 'prediction')} is thin: no LSOA rests on {fewer} than is enough."
     return (
-        f"{style.count(own.sum())} of {style.plural(len(own), 'prediction')} are thin, resting on fewer images "
+        f"{style.count(own.sum())} of {style.plural(len(own), 'prediction')} are thin, resting on {fewer} "
         "than <code>modelling.enough_images_per_lsoa</code>: trust them less. They are drawn as open diamonds, and "
         "named in the table of LSOAs."
     )

@@ -21,10 +21,15 @@ _MOST_FEATURES, _MOST_EXAMPLES = 8, 6
 
 def question(tables: Tables, addresses: Mapping[str, str]) -> str:
     """Return the question in three sentences, the headline if there are models, and the ways to other pages."""
+    area_table = coverage.area_table_of(tables)
+    about = (
+        "Streets look different in deprived and in prosperous neighbourhoods. This study turns street images into "
+        "numbers per LSOA, with a model that was never shown a deprivation figure."
+        if area_table is None
+        else f"This study looks at no image: its numbers per LSOA are a table of area features, {area_table}."
+    )
     asked = pages.paragraph(
-        "Streets look different in deprived and in prosperous neighbourhoods.",
-        "This study turns street images into numbers per LSOA, with a model that was never shown a deprivation "
-        "figure.",
+        about,
         "It asks how much of deprivation those numbers can tell in neighbourhoods held out from the fit, beyond "
         "what location and chance alone would give.",
     )
@@ -34,23 +39,29 @@ def question(tables: Tables, addresses: Mapping[str, str]) -> str:
 
 def add_coverage(page: pages.Page, tables: Tables, authority_pages: Mapping[str, str]) -> None:
     """Add what was covered, by status and by local authority, each leading to its page by its ``lad_code``."""
-    features = rows_of(tables, "lsoa_features")
+    features, area_table = rows_of(tables, "lsoa_features"), coverage.area_table_of(tables)
     blocks = []
     if features is None:
         blocks.append(missing_note("lsoa_features"))
     else:
         counts = coverage.authority_counts(features, rows_of(tables, "lsoa_boundaries"))
         total = counts.sum()
+        what = (
+            f"images: {style.count(total['n_images'])} were classified and {style.count(total['n_images_kept'])} "
+            "kept."
+            if area_table is None
+            else "every feature; an LSOA that lacks one is left out."
+        )
         blocks.append(
             pages.paragraph(
                 f"{style.count(total['n_lsoas_with_images'])} of {style.plural(total['n_lsoas'], 'LSOA')} in "
-                f"{style.plural(len(counts), 'local authority', 'local authorities')} have images: "
-                f"{style.count(total['n_images'])} were classified and {style.count(total['n_images_kept'])} kept.",
+                f"{style.plural(len(counts), 'local authority', 'local authorities')} have {what}",
                 "A local authority whose name is a link has a page of its own." if authority_pages else "",
             )
         )
-        blocks.append(coverage.authority_table(counts, authority_pages))
-    page.add_section("coverage", "Coverage", *blocks, coverage.status_table(tables))
+        blocks.append(coverage.authority_table(counts, authority_pages, is_of_images=area_table is None))
+    statuses = coverage.status_table(tables) if area_table is None else ""
+    page.add_section("coverage", "Coverage", *blocks, statuses)
 
 
 def add_importance(
@@ -68,8 +79,11 @@ def add_importance(
     if rows is None:
         page.add_section("importance", "Feature importance", missing_note("feature_importances"))
         return
-    blocks = importance_sections.importance_blocks(page, rows, titles)
+    is_of_images = coverage.area_table_of(tables) is None
+    blocks = importance_sections.importance_blocks(page, rows, titles, is_of_images=is_of_images)
     page.add_section("importance", "Feature importance", *blocks)
+    if not is_of_images:
+        return
     page.add_section(
         "examples",
         "What the leading features look like",
@@ -148,22 +162,35 @@ def _found(value: object) -> str:
     return style.number(value, 3) if isinstance(value, int | float) else style.escape(value)
 
 
-def add_meaning(page: pages.Page) -> None:
+def add_meaning(page: pages.Page, tables: Tables) -> None:
     """Add what the numbers do and do not say."""
+    about = _ABOUT_IMAGES if coverage.area_table_of(tables) is None else _ABOUT_AREA_FEATURES
     page.add_section(
         "meaning",
         "What these numbers say, and what they do not",
         pages.bullets(
             [
                 "These are statements about neighbourhoods (LSOAs), never about the people or households in them.",
-                "Correlation is not causation: the look of a street neither makes nor proves deprivation.",
+                f"Correlation is not causation: {about[0]} neither makes nor proves deprivation.",
                 "A prediction is an estimate with an error, not a measurement; the official index stays the "
                 "reference, and rank 1 is the most deprived.",
-                f"Probability is {style.SHARE_NOTE}; categories are what the model takes an image for.",
-                "Max pooling grows with sample size: an LSOA with more images has higher maxima.",
                 "Neighbouring LSOAs resemble one another: random folds flatter every model, and p-values that "
                 "take LSOAs as independent are too small.",
-                "Images show streets where and when a camera passed; places without images are not described.",
+                *about[1:],
             ]
         ),
     )
+
+
+# what causes nothing, and what is to be said besides
+_ABOUT_IMAGES = (
+    "the look of a street",
+    f"Probability is {style.SHARE_NOTE}; categories are what the model takes an image for.",
+    "Max pooling grows with sample size: an LSOA with more images has higher maxima.",
+    "Images show streets where and when a camera passed; places without images are not described.",
+)
+_ABOUT_AREA_FEATURES = (
+    "an area feature",
+    "Features that were made from deprivation figures, or from what these are made from, tell them again: see how "
+    "each feature was made.",
+)

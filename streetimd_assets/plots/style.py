@@ -54,7 +54,7 @@ _FEATURE_SETS = {
     "embeddings": "embeddings",
     "percentages": "category shares",
     "both": "embeddings and shares",
-    "table": "the table’s features",
+    "table": "area features",
 }
 SPLITS = {
     "repeated_80_20": "repeated 80/20 splits",
@@ -150,7 +150,9 @@ def low_is_deprived(measure: str) -> bool:
 
 
 def feature_label(feature: str, titles: Mapping[str, str]) -> str:
-    """Return a feature of the models, or a direction, in words, escaped."""
+    """Return a feature of the models, or a direction, in words, escaped; an area feature by its own name."""
+    if feature in titles:
+        return escape(titles[feature])
     if feature == RIDGE_DIRECTION:
         return "Direction of ridge regression"
     if feature.startswith(CONCEPT_HEAD):

@@ -85,3 +85,5 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "road_density": ("road_density",),
     "n_images": ("n_images",),
 }
+# those that make sense where nothing is known of roads and images
+WITHOUT_IMAGES = ("mean", "coordinates")

@@ -6,7 +6,8 @@ the matrix it is given, which is the training part of a fold. All are made of sc
 LightGBM's own types, so a fitted model opens in a notebook without this package.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -260,7 +261,8 @@ class LightGBM:
         import lightgbm
 
         settings = {**self._settings(features, seed), "min_data_in_leaf": parameters["min_data_in_leaf"]}
-        rows = lightgbm.Dataset(features.values, target, params=settings, feature_name=list(features.names))
+        names = _plain_names(features.names)
+        rows = lightgbm.Dataset(features.values, target, params=settings, feature_name=names)
         return lightgbm.train(settings, rows, parameters["n_estimators"])
 
     def _settings(self, features: FeatureMatrix, seed: int) -> Parameters:
@@ -284,6 +286,13 @@ ESTIMATORS: dict[str, Estimator] = {
     estimator.name: estimator
     for estimator in (Ridge(), PartialLeastSquares(), SupportVectors(), RandomForest(), LightGBM())
 }
+
+
+def _plain_names(names: Sequence[str]) -> list[str]:
+    """Return names that LightGBM takes: users' own may hold commas, quotes and blanks, which it refuses."""
+    if all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in names):
+        return list(names)
+    return [f"feature_{place:03d}" for place in range(len(names))]
 
 
 def _behind_scaler(features: FeatureMatrix, target: Array, regressor: Any) -> Any:

@@ -22,7 +22,14 @@ from streetimd_assets.science.contributions import contributions
 from streetimd_assets.science.estimators import ESTIMATORS, Estimator, LightGBM, RandomForest, Regressor
 from streetimd_assets.science.feature_groups import FeatureGroups, find_groups
 from streetimd_assets.science.holding_out import Fit
-from streetimd_assets.science.matrices import UNPOOLED, FeatureMatrix, feature_matrix, require_enough, with_target
+from streetimd_assets.science.matrices import (
+    TABLE,
+    UNPOOLED,
+    FeatureMatrix,
+    feature_matrix,
+    require_enough,
+    with_target,
+)
 from streetimd_assets.science.model_tables import Model
 from streetimd_assets.science.ranking import Draws, ranked_features
 from streetimd_assets.science.refits import Answers, Refits
@@ -65,7 +72,7 @@ def feature_importances(
     target_name
         Column of ``deprivation_indices`` predicted.
     shares
-        Columns of category shares, such as ``shops_share``.
+        Columns of category shares, such as ``shops_share``; of a table, its columns of area features.
     statistic
         How images are pooled: mean, median or max.
     n_folds
@@ -88,7 +95,7 @@ def feature_importances(
     seed
         The first seed of folds, models and shuffles.
     feature_set
-        Features of the forest.
+        Features of the forest: ``both``, or ``table`` where there are no images.
     progress
         Called with a line of text before each model.
 
@@ -108,9 +115,9 @@ def feature_importances(
         favours features with many distinct values and comes from LSOAs the forest has seen, so
         dimensions and shares have a band each.
 
-        ``shap``, for boosted trees on the shares alone: mean absolute contribution to the prediction of
-        held-out LSOAs, in units of the target; sd over folds. It is never below zero, and above it by
-        chance alone.
+        ``shap``, for boosted trees on the shares alone, where there are images: mean absolute contribution
+        to the prediction of held-out LSOAs, in units of the target; sd over folds. It is never below
+        zero, and above it by chance alone.
 
     Raises
     ------
@@ -123,8 +130,10 @@ def feature_importances(
     refits = Refits(n_folds, n_seeds, n_shuffled_targets, seed, tunes)
     forest = Model(target_name, feature_set, RandomForest.name, None if feature_set in UNPOOLED else statistic)
     leaning = list(dict.fromkeys([forest, best_model(scores, target_name)] if scores is not None else [forest]))
-    boosted = Model(target_name, feature_set if feature_set in UNPOOLED else "percentages", LightGBM.name)
-    questions = [*((model, "permutation") for model in leaning), (boosted, "SHAP")]
+    questions = [(model, "permutation") for model in leaning]
+    # area features are no shares of images, which alone the contributions are of
+    if feature_set != TABLE:
+        questions.append((Model(target_name, "percentages", LightGBM.name), "SHAP"))
     tables = []
     for number, (model, question) in enumerate(questions, start=1):
         if progress:

@@ -1,8 +1,8 @@
-"""Feature matrices: one row per LSOA, one named column per embedding dimension or category share."""
+"""Feature matrices: one row per LSOA, one named column per embedding dimension, category share or area feature."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,12 @@ from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import STATISTICS
 from streetimd_assets.science.features import require_one_vintage, stack_embeddings
 
+# of images
 FEATURE_SETS = ("embeddings", "percentages", "both")
+# of a study without images: the columns of its table of area features
+TABLE = "table"
 # sets that do not depend on how images are pooled
-UNPOOLED = ("percentages", "table")
+UNPOOLED = ("percentages", TABLE)
 MIN_LSOAS = 20
 
 
@@ -30,20 +33,24 @@ class FeatureMatrix:
         Name of each column, such as ``mean_embedding_007`` or ``shops_share``.
     lsoa_codes
         LSOA of each row, in ascending order.
+    has_own_units
+        True if each column has a unit of its own, whatever it is called: area features that a user named.
     """
 
     values: npt.NDArray[np.float32]
     names: tuple[str, ...]
     lsoa_codes: npt.NDArray[np.object_]
+    has_own_units: bool = False
 
     def take(self, rows: npt.NDArray[np.intp]) -> "FeatureMatrix":
         """Return some of the rows, as a matrix of their own."""
-        return FeatureMatrix(self.values[rows], self.names, self.lsoa_codes[rows])
+        return replace(self, values=self.values[rows], lsoa_codes=self.lsoa_codes[rows])
 
     @property
     def is_embedding(self) -> npt.NDArray[np.bool_]:
         """True for each column that is an embedding dimension, shape (n_features,)."""
-        return np.array([re.search(r"_embedding_\d{3}$", name) is not None for name in self.names])
+        is_dimension = [re.search(r"_embedding_\d{3}$", name) is not None for name in self.names]
+        return np.array(is_dimension) & (not self.has_own_units)
 
 
 def feature_matrix(
@@ -65,13 +72,13 @@ def feature_matrix(
     features
         Rows of ``lsoa_features``.
     feature_set
-        ``embeddings``, ``percentages`` or ``both``.
+        ``embeddings``, ``percentages``, ``both``, or ``table``: area features, where there are no images.
     statistic
-        How images are pooled: ``mean``, ``median`` or ``max``; percentages have none.
+        How images are pooled: ``mean``, ``median`` or ``max``; percentages and area features have none.
     category
         Use only the images of this category; None for all kept images.
     shares
-        Columns of category shares, such as ``shops_share``.
+        Columns of category shares, such as ``shops_share``; of a table, its columns of area features.
 
     Returns
     -------
@@ -83,14 +90,14 @@ def feature_matrix(
     ScienceError
         If the feature set, the statistic or a column does not exist.
     """
-    if feature_set not in FEATURE_SETS:
-        raise ScienceError(f"'{feature_set}' is not a feature set; use {', '.join(FEATURE_SETS)}")
+    if feature_set not in (*FEATURE_SETS, TABLE):
+        raise ScienceError(f"'{feature_set}' is not a feature set; use {', '.join((*FEATURE_SETS, TABLE))}")
     if statistic not in STATISTICS:
         raise ScienceError(f"'{statistic}' is not a statistic; use {', '.join(STATISTICS)}")
     ordered = features.sort_values("lsoa_code", kind="stable")
     blocks: list[npt.NDArray[np.float32]] = []
     names: list[str] = []
-    if feature_set != "percentages":
+    if feature_set in ("embeddings", "both"):
         column = "_".join(filter(None, (category, statistic, "embedding")))
         embeddings = stack_embeddings(_columns(ordered, [column])[column])
         blocks.append(embeddings)
@@ -101,7 +108,7 @@ def feature_matrix(
     values = np.hstack(blocks)
     complete = np.isfinite(values).all(axis=1)
     codes = ordered["lsoa_code"].to_numpy(object)[complete]
-    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes)
+    return FeatureMatrix(np.ascontiguousarray(values[complete]), tuple(names), codes, feature_set == TABLE)
 
 
 def _columns(features: pd.DataFrame, names: list[str]) -> pd.DataFrame:

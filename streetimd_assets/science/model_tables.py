@@ -28,7 +28,7 @@ class Model:
     target
         Column of ``deprivation_indices``.
     feature_set
-        ``embeddings``, ``percentages``, ``both`` or ``baseline``.
+        ``embeddings``, ``percentages``, ``both``, ``table`` or ``baseline``.
     estimator
         Name of an estimator or baseline.
     statistic

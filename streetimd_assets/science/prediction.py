@@ -96,7 +96,7 @@ def predict_unseen(
     place
         Name of the place, for sentences.
     shares
-        Columns of category shares, such as ``shops_share``.
+        Columns of category shares, such as ``shops_share``; of a table, its columns of area features.
     enough_images
         LSOAs with fewer kept images are marked as thin.
     coverage
@@ -124,7 +124,7 @@ def predict_unseen(
     if not len(matrix.lsoa_codes):
         raise ScienceError(
             f"none of the {len(features)} LSOAs of {place} has what model {model.model.model_id} reads; collect "
-            "images of it first"
+            "images of it, or its area features, first"
         )
     predicted = model.predict(pd.DataFrame(matrix.values, columns=list(matrix.names)))
     rows = features.sort_values("lsoa_code").set_index("lsoa_code")[["lad_code", "n_images_kept"]]

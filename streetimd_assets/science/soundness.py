@@ -158,9 +158,14 @@ def miscounted_lsoas(features: pd.DataFrame, classified: pd.DataFrame, names: Se
 
 
 def mirror_of_ranks(correlations: pd.DataFrame) -> float:
-    """Correlation over dimensions of the rank correlations with imd_rank and with imd_score; -1 if all is well."""
+    """Cosine of the rank correlations with imd_rank and with imd_score, over dimensions; -1 if all is well.
+
+    Not centred, so that one or two dimensions tell as well as many; NaN if none correlates.
+    """
     wide = correlations.pivot(index="dimension", columns="measure", values="spearman_r")
-    return float(wide["imd_rank"].astype(float).corr(wide["imd_score"].astype(float)))
+    ranks, scores = wide[["imd_rank", "imd_score"]].astype(float).dropna().to_numpy().T
+    size = float(np.linalg.norm(ranks) * np.linalg.norm(scores))
+    return float(ranks @ scores) / size if size else float("nan")
 
 
 def noise_beside_expected(noise: pd.DataFrame) -> float:
@@ -192,6 +197,15 @@ def autocorrelation_of_surrogates(
     surfaces = surrogates.surrogate_surfaces(values, *where, n_draws=n_draws, seed=seed, field=field)
     drawn = [surrogates.morans_i(surface, *where) for surface in surfaces.T]
     return surrogates.morans_i(values, *where), float(np.mean(drawn))
+
+
+def noise_tolerance(noise: pd.DataFrame) -> float:
+    """How far the logarithm of :func:`noise_beside_expected` may be from 0 where all is well.
+
+    A quarter, and more where few numbers were drawn: five standard errors of a median of so many.
+    """
+    draws = noise[noise["kind"] == "independent"]
+    return float(np.log(1.25) + 5 / np.sqrt(int(draws["n_dimensions"].sum())))
 
 
 def tuned_for_main_target(scores: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from streetimd_assets.errors import StoreError
-from streetimd_assets.schemas import EMBEDDING, EMBEDDING_DIMENSIONS, Column, Table
+from streetimd_assets.schemas import Column, Table
 
 ARROW_TYPES = {
     "VARCHAR": pa.string(),
@@ -21,8 +21,12 @@ ARROW_TYPES = {
     "DATE": pa.date32(),
     "TIMESTAMP": pa.timestamp("us"),
     "BLOB": pa.binary(),
-    EMBEDDING: pa.list_(pa.float32(), EMBEDDING_DIMENSIONS),
 }
+
+
+def arrow_type(column: Column) -> pa.DataType:
+    """Return the Arrow type of a column."""
+    return pa.list_(pa.float32(), column.n_dimensions) if column.is_embedding else ARROW_TYPES[column.type]
 
 
 def empty_frame(table: Table) -> pd.DataFrame:
@@ -42,7 +46,7 @@ def as_arrow(
     frame
         The rows, in any order.
     matrices
-        Embedding columns that `frame` lacks, as matrices of shape (n_rows, 512).
+        Embedding columns that `frame` lacks, as matrices of shape (n_rows, n_dimensions).
 
     Raises
     ------
@@ -62,7 +66,7 @@ def as_arrow(
     arrays = []
     for column in table.columns:
         if column.name in matrices:
-            array = _fixed_size(matrices[column.name])
+            array = _fixed_size(matrices[column.name], column.n_dimensions)
         else:
             array = _as_array(table, column, frame[column.name])
         if array.null_count and not column.nullable:
@@ -79,12 +83,12 @@ def as_arrow(
 def _as_array(table: Table, column: Column, cells: pd.Series) -> pa.Array:
     """Return a column's values in its declared type."""
     try:
-        if column.type == EMBEDDING:
-            return _fixed_size_from_cells(cells)
+        if column.is_embedding:
+            return _fixed_size_from_cells(cells, column.n_dimensions)
         if column.type in ("INTEGER", "BIGINT"):
             # of Python objects, arrow would drop a fraction without a word
             cells = cells.convert_dtypes()
-        return pa.Array.from_pandas(cells, type=ARROW_TYPES[column.type])
+        return pa.Array.from_pandas(cells, type=arrow_type(column))
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise StoreError(
             f"{table.name}.{column.name} cannot be kept as {column.type} ({str(error).splitlines()[0]}); "
@@ -105,32 +109,35 @@ def hash_rows(rows: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def _fixed_size(matrix: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_] | None = None) -> pa.Array:
+def _fixed_size(
+    matrix: npt.NDArray[np.float32], n_dimensions: int, valid: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
     values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
     mask = None if valid is None else pa.array(~valid)
-    return pa.FixedSizeListArray.from_arrays(values, EMBEDDING_DIMENSIONS, mask=mask)
+    return pa.FixedSizeListArray.from_arrays(values, n_dimensions, mask=mask)
 
 
-def _fixed_size_from_cells(cells: pd.Series) -> pa.Array:
+def _fixed_size_from_cells(cells: pd.Series, n_dimensions: int) -> pa.Array:
     # None and NaN are numbers of no dimension, an embedding has one
     valid = np.array([np.ndim(cell) == 1 for cell in cells], dtype=bool)
-    matrix = np.zeros((len(cells), EMBEDDING_DIMENSIONS), dtype=np.float32)
+    matrix = np.zeros((len(cells), n_dimensions), dtype=np.float32)
     if valid.any():
         matrix[valid] = np.stack(list(cells[valid]))
-    return _fixed_size(matrix, valid)
+    return _fixed_size(matrix, n_dimensions, valid)
 
 
 def as_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:
-    """Return shape (n_rows, 512); a NULL row is NaN."""
-    matrix = np.full((len(column), EMBEDDING_DIMENSIONS), np.nan, dtype=np.float32)
+    """Return shape (n_rows, n_dimensions); a NULL row is NaN."""
+    n_dimensions = column.type.list_size
+    matrix = np.full((len(column), n_dimensions), np.nan, dtype=np.float32)
     valid = np.asarray(column.is_valid())
     values = column.drop_null().combine_chunks()
-    matrix[valid] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, EMBEDDING_DIMENSIONS)
+    matrix[valid] = values.flatten().to_numpy(zero_copy_only=False).reshape(-1, n_dimensions)
     return matrix
 
 
 def as_cells(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Return one array of shape (512,) per row, or None."""
+    """Return one array of shape (n_dimensions,) per row, or None."""
     cells = np.empty(len(column), dtype=object)
     valid = np.asarray(column.is_valid())
     for number, row in enumerate(as_matrix(column)):

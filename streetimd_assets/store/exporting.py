@@ -21,8 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from streetimd_assets.errors import StoreError
-from streetimd_assets.schemas import EMBEDDING, TABLES, Table
-from streetimd_assets.store.arrow import ARROW_TYPES, as_arrow
+from streetimd_assets.schemas import TABLES, Table
+from streetimd_assets.store.arrow import arrow_type, as_arrow
 from streetimd_assets.store.files import room_needed_for
 from streetimd_assets.store.lsoas import (
     CRS,
@@ -282,7 +282,7 @@ def _sha256(path: Path) -> str:
 def _schema(table: Table, metadata: Mapping[bytes, bytes]) -> pa.Schema:
     """Return the declared columns as Arrow's, each with its unit and meaning."""
     fields = [
-        pa.field(column.name, ARROW_TYPES[column.type], column.nullable).with_metadata(
+        pa.field(column.name, arrow_type(column), column.nullable).with_metadata(
             {"meaning": column.meaning, **({"unit": column.unit} if column.unit else {})}
         )
         for column in table.columns
@@ -321,4 +321,4 @@ def _has_geometry(table: Table) -> bool:
 
 
 def _has_embeddings(table: Table) -> bool:
-    return any(column.type == EMBEDDING for column in table.columns)
+    return any(column.is_embedding for column in table.columns)

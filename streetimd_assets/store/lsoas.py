@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from streetimd_assets.errors import StoreError, TableMissingError
-from streetimd_assets.schemas import EMBEDDING, HARDEST_FIRST, TABLES, Column, Table
+from streetimd_assets.schemas import HARDEST_FIRST, TABLES, Column, Table
 from streetimd_assets.store.arrow import empty_frame
 from streetimd_assets.store.tables import TableStore
 
@@ -26,7 +26,7 @@ def lsoa_layer(store: TableStore) -> Table:
     added: list[Column] = []
     for name in ("deprivation_indices", "lsoa_features"):
         taken = {column.name for column in [*of_boundaries, *added]}
-        said = (column for column in store.table(name).columns if column.type != EMBEDDING)
+        said = (column for column in store.table(name).columns if not column.is_embedding)
         added += [replace(column, nullable=True) for column in said if column.name not in taken]
     for column in TABLES["lsoa_predictions"].columns:
         if column.name in _PREDICTED:
@@ -50,7 +50,7 @@ def read_lsoas(store: TableStore, local_authority: str, predictions: pd.DataFram
     rows = store.read("lsoa_boundaries", local_authority)
     rows[LOCAL_AUTHORITY.name] = local_authority
     for name in ("deprivation_indices", "lsoa_features"):
-        columns = [column.name for column in store.table(name).columns if column.type != EMBEDDING]
+        columns = [column.name for column in store.table(name).columns if not column.is_embedding]
         wanted = [column for column in columns if column == "lsoa_code" or column not in rows]
         is_there = store.holds(name, local_authority)
         said = store.read(name, local_authority, wanted) if is_there else empty_frame(store.table(name))[wanted]
@@ -65,6 +65,8 @@ def read_lsoas(store: TableStore, local_authority: str, predictions: pd.DataFram
 def headline_predictions(store: TableStore) -> pd.DataFrame:
     """Return the predictions of the model named beforehand: ridge on embeddings, most strictly held out.
 
+    Of a study of area features: ridge on these.
+
     Another may have scored better; the best of many would flatter. Without rows if it was not fitted.
     """
     columns = ["lsoa_code", *_PREDICTED]
@@ -72,7 +74,7 @@ def headline_predictions(store: TableStore) -> pd.DataFrame:
         return empty_frame(TABLES["lsoa_predictions"])[columns]
     predictions = store.read("lsoa_predictions", columns=columns)
     scores = store.read("model_scores", columns=["model_id", "estimator", "feature_set", "split"])
-    ridge = scores[(scores["estimator"] == "ridge") & (scores["feature_set"] == "embeddings")]
+    ridge = scores[(scores["estimator"] == "ridge") & scores["feature_set"].isin(["embeddings", "table"])]
     for split in HARDEST_FIRST:
         named = set(ridge.loc[ridge["split"] == split, "model_id"]) & set(predictions["model_id"])
         if named:

@@ -72,7 +72,7 @@ class OpenStudy:
     def __init__(self, study: Study, folder: Path) -> None:
         self.study = study
         self.folder = folder
-        self._store = TableStore(folder, study.categories.names)
+        self._store = TableStore(folder, study.categories.names, study.area_features)
 
     def __repr__(self) -> str:
         return f"<{self.study.heading}: {len(self.tables())} tables in {self.folder}>"
@@ -107,7 +107,7 @@ class OpenStudy:
         Returns
         -------
         rows
-            Embeddings as arrays of shape (512,), or None. Of a table kept per local authority, all columns
+            Embeddings as arrays of shape (n_dimensions,), or None. Of a table kept per local authority, all columns
             are those declared and ``local_authority``.
 
         Raises

@@ -35,15 +35,19 @@ class TableStore:
         The study's folder; tables stand below ``tables/``.
     categories
         The study's category names, which some columns are named for.
+    features
+        Of a study of area features, their names: columns are named for them, and embeddings have as many
+        dimensions.
     """
 
-    def __init__(self, folder: Path, categories: Sequence[str]) -> None:
+    def __init__(self, folder: Path, categories: Sequence[str], features: Sequence[str] = ()) -> None:
         self.folder = Path(folder)
         self.categories = tuple(categories)
+        self.features = tuple(features)
 
     def table(self, name: str) -> Table:
         """Return a table's declaration, its columns written out for this study."""
-        return get_table(name, self.categories)
+        return get_table(name, self.categories, self.features)
 
     def path(self, name: str, local_authority: str | None = None) -> Path:
         """Return the file of a table, or of one local authority's part of it."""

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from streetimd_assets.errors import StudyError
-from streetimd_assets.schemas import TABLES
+from streetimd_assets.schemas import NO_CATEGORY_SET, TABLES
 
 
 class Category(BaseModel):
@@ -117,6 +117,10 @@ class CategorySet(BaseModel):
         """Hash of what decides the embeddings: names, order, prompts, rejects and templates."""
         content = [[category.name, category.is_reject, self.phrases(category)] for category in self.category]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:12]
+
+
+# of a study without images
+NO_CATEGORIES = CategorySet.model_construct(name=NO_CATEGORY_SET, description="", templates=(), category=())
 
 
 def bundled_category_sets() -> list[str]:

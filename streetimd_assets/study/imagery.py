@@ -8,6 +8,8 @@ from pydantic import Field, field_validator, model_validator
 
 from streetimd_assets.study.section import Section
 
+# the source of a study that has none, for it takes its features from a table
+NO_IMAGES = "none"
 Heading = Annotated[float, Field(ge=0, lt=360)]
 Month = Annotated[int, Field(ge=1, le=12)]
 

@@ -2,12 +2,17 @@
 
 import re
 from functools import cached_property
-from typing import Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from streetimd_assets.schemas import DOMAINS
+from streetimd_assets.errors import StudyError
+from streetimd_assets.schemas import DOMAINS, EMBEDDING_DIMENSIONS
+from streetimd_assets.study.area_table import AreaTable, read_head
+from streetimd_assets.study.assessment import Assessment
 from streetimd_assets.study.categories import (
+    NO_CATEGORIES,
     Categories,
     CategorySet,
     Templates,
@@ -23,7 +28,8 @@ from streetimd_assets.study.concepts import (
     load_concept_set,
 )
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
-from streetimd_assets.study.imagery import Budget, Imagery
+from streetimd_assets.study.features import Features, without_images
+from streetimd_assets.study.imagery import NO_IMAGES, Budget, Imagery
 from streetimd_assets.study.local_authorities import (
     SYNTHETIC_LOCAL_AUTHORITIES,
     LocalAuthority,
@@ -146,14 +152,6 @@ class EncoderChoice(Section):
     device: str = Field(default="auto", description="auto, cpu or cuda")
 
 
-class Features(Section):
-    """How images are summarised per LSOA."""
-
-    min_images_per_category: int = Field(
-        default=1, ge=1, description="fewer images of a category than this leave its embeddings NULL"
-    )
-
-
 class Modelling(Section):
     """How models are fitted and scored."""
 
@@ -197,42 +195,6 @@ class Modelling(Section):
         return EFFORTS[self.effort]
 
 
-class Assessment(Section):
-    """How many images are chosen for people to look at."""
-
-    n_per_category: int = Field(default=12, ge=1, le=200, description="images per category and reason")
-    n_least_decisive: int = Field(default=24, ge=1, le=500, description="least decisive images")
-    control_prompts: tuple[str, ...] = Field(
-        default=("a cucumber",),
-        description="what no street shows: as a category it should take under 0.5% of the images; [] for none",
-    )
-    rewordings: tuple[str, ...] = Field(
-        default=("{}", "a picture of {}.", "{} seen from the road."),
-        description="sentences the prompts are put into to see which images change category; [] for none",
-    )
-    n_labels_per_group: int = Field(
-        default=50, ge=1, le=1000, description="images to label per predicted category and half of its confidence"
-    )
-    n_labels_at_random: int = Field(default=300, ge=0, le=10_000, description="images to label at random besides")
-    n_example_features: int = Field(
-        default=8,
-        ge=1,
-        le=50,
-        description="leading features shown by example; beside them the direction of the model, and of at most "
-        "three texts",
-    )
-    n_examples: int = Field(default=6, ge=1, le=50, description="example images at each end of a feature")
-    seed: int = Field(default=1, ge=0, description="seed of the random choices")
-
-    @field_validator("rewordings")
-    @classmethod
-    def _rewordings_hold_a_place(cls, rewordings: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [sentence for sentence in rewordings if sentence.count("{}") != 1]
-        if wrong:
-            raise ValueError(f"'{wrong[0]}' must hold {{}} once, where the prompt goes")
-        return rewordings
-
-
 class Study(Section):
     """One study: which places, which images, which categories, which models."""
 
@@ -263,6 +225,12 @@ class Study(Section):
     modelling: Modelling = Modelling()
     assessment: Assessment = Assessment()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _area_features_need_no_images(cls, content: Any) -> Any:
+        """Let a study of area features say nothing of images, and refuse it where it does."""
+        return without_images(content)
+
     @field_validator("category_set")
     @classmethod
     def _is_bundled(cls, name: str | None) -> str | None:
@@ -284,18 +252,22 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
-        if bool(self.category_set) == bool(self.category):
+        if self.has_images and self.imagery.source == NO_IMAGES:
+            raise ValueError(f"imagery.source = '{NO_IMAGES}' is for studies with features.features_from; name it")
+        if self.has_images and bool(self.category_set) == bool(self.category):
             raise ValueError("name either category_set or [[category]] tables, one of the two")
         if (self.geography.source == "synthetic") != (self.deprivation.index == "synthetic"):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
-        if self.geography.source == "synthetic" and self.imagery.source != "painted":
+        if self.geography.source == "synthetic" and self.imagery.source not in ("painted", NO_IMAGES):
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
         _ = (self.categories, self.concepts, self.authorities)
         return self
 
     @cached_property
     def categories(self) -> CategorySet:
-        """The category set named, or the study's own."""
+        """The category set named, or the study's own; empty without images."""
+        if not self.has_images:
+            return NO_CATEGORIES
         if self.category_set:
             return load_category_set(self.category_set)
         return CategorySet(name=self.name, templates=self.templates, category=self.category)
@@ -332,15 +304,75 @@ class Study(Section):
         return find_local_authority(slug, self.authorities)
 
     @property
+    def has_images(self) -> bool:
+        """False if a table of area features takes their place."""
+        return self.features.features_from is None
+
+    def require_images(self, doing: str) -> None:
+        """Refuse what only a study with images can do.
+
+        Raises
+        ------
+        StudyError
+            If this one has none; the sentence says what cannot be done.
+        """
+        if not self.has_images:
+            raise StudyError(
+                f"study '{self.name}' has no images to {doing}: it takes its features from "
+                f"'{self.area_table.path.name}' (features.features_from); name a study with imagery"
+            )
+
+    @cached_property
+    def area_table(self) -> AreaTable:
+        """Columns of the table of area features, read from its head.
+
+        Raises
+        ------
+        StudyError
+            If the study names none, or it cannot be read.
+        """
+        if self.features.features_from is None:
+            raise StudyError(f"study '{self.name}' has images and no table of area features")
+        return read_head(Path(self.features.features_from), self.census)
+
+    @property
+    def area_features(self) -> tuple[str, ...]:
+        """Names of the area features, in order; none in a study with images."""
+        return () if self.has_images else self.area_table.features
+
+    @property
+    def n_dimensions(self) -> int:
+        """Dimensions of embeddings: as many as there are area features, where these take their place."""
+        return EMBEDDING_DIMENSIONS if self.has_images else len(self.area_features)
+
+    @property
+    def feature_sets(self) -> tuple[str, ...]:
+        """Sets of features that models are fitted on."""
+        return ("embeddings", "percentages", "both") if self.has_images else ("table",)
+
+    @property
+    def main_feature_set(self) -> str:
+        """Features of the main models."""
+        return self.modelling.feature_set if self.has_images else "table"
+
+    @property
+    def enough_images_per_lsoa(self) -> int:
+        """Predictions for LSOAs that rest on less are thin; a table that counts nothing makes none thin."""
+        counts = self.has_images or self.area_table.has_counts
+        return self.modelling.enough_images_per_lsoa if counts else 1
+
+    @property
     def has_painted_images(self) -> bool:
         """True if no camera ever saw these streets."""
         return self.imagery.source == "painted"
 
     @property
     def heading(self) -> str:
-        """Title of pages and plots, with SYNTHETIC IMAGES where images are painted."""
+        """Title of pages and plots, with SYNTHETIC IMAGES where images are painted, PLACES where these are."""
         title = self.title or self.name
-        return f"{title} (SYNTHETIC IMAGES)" if self.has_painted_images else title
+        if self.has_painted_images:
+            return f"{title} (SYNTHETIC IMAGES)"
+        return f"{title} (SYNTHETIC PLACES)" if self.geography.source == "synthetic" else title
 
     @property
     def code_stamp(self) -> str:

@@ -43,7 +43,16 @@ def load_study(name_or_path: str | Path) -> Study:
         raise StudyError(_sentence(origin, error)) from None
     except UnknownLocalAuthorityError as error:
         raise UnknownLocalAuthorityError(f"{origin}: local_authorities: {error}") from None
-    return _with_absolute_paths(study, Path(name_or_path).resolve().parent)
+    return _with_readable_head(_with_absolute_paths(study, Path(name_or_path).resolve().parent), origin)
+
+
+def _with_readable_head(study: Study, origin: str) -> Study:
+    """Read the head of the table of area features, if the study names one: its columns are the study's."""
+    try:
+        _ = study.area_features
+    except StudyError as error:
+        raise StudyError(f"{origin}: {error}") from None
+    return study
 
 
 def bundled_study_text(name: str) -> str:
@@ -120,6 +129,7 @@ def _with_absolute_paths(study: Study, base: Path) -> Study:
                 "roads_file": absolute(place.roads_file),
             }
         ),
+        "features": study.features.model_copy(update={"features_from": absolute(study.features.features_from)}),
         "deprivation": study.deprivation.model_copy(update={"url": local(study.deprivation.url)}),
         "imagery": imagery.model_copy(
             update={"folder": absolute(imagery.folder), "manifest": absolute(imagery.manifest)}

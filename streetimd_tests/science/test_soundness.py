@@ -192,6 +192,36 @@ def test_the_gain_is_over_the_best_model_without_images_where_places_were_left_o
     assert soundness.gain_over_baselines(at_random) == (pytest.approx(0.10), "random_folds")
 
 
+@pytest.mark.parametrize("n_dimensions", [1, 2])
+def test_ranks_mirror_scores_for_few_dimensions_as_for_many(n_dimensions):
+    """Two correlations that are nearly the same say nothing by their order, and all by their sign."""
+    r = [0.3, 0.30001][:n_dimensions]
+    near = [0.3, 0.29999][:n_dimensions]
+    rows = [{"dimension": d, "measure": "imd_score", "spearman_r": r[d]} for d in range(n_dimensions)]
+    rows += [{"dimension": d, "measure": "imd_rank", "spearman_r": -near[d]} for d in range(n_dimensions)]
+    table = pd.DataFrame(rows)
+    assert soundness.mirror_of_ranks(table) == pytest.approx(-1, abs=1e-6)
+    assert soundness.mirror_of_ranks(table.assign(spearman_r=table["spearman_r"].abs())) == pytest.approx(
+        1, abs=1e-6
+    )
+    assert np.isnan(soundness.mirror_of_ranks(table.assign(spearman_r=0.0)))
+
+
+@pytest.mark.parametrize("n_dimensions", [1, 2, 3, 512])
+def test_noise_of_any_number_of_dimensions_is_within_its_tolerance(n_dimensions):
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        draws = np.abs(random.normal(size=(20, n_dimensions))) / np.sqrt(299)
+        noise = pd.DataFrame(
+            {"median_absolute_r": np.median(draws, axis=1), "n_lsoas": 300, "n_dimensions": n_dimensions}
+        )
+        tolerance = soundness.noise_tolerance(noise)
+        assert abs(np.log(soundness.noise_beside_expected(noise))) < tolerance
+        larger = noise.assign(median_absolute_r=noise["median_absolute_r"] * 9)
+        assert np.log(soundness.noise_beside_expected(larger)) > tolerance
+    assert tolerance == pytest.approx(0.27, abs=0.01) or n_dimensions < 512
+
+
 def test_the_share_inside_intervals_is_that_of_ridge_where_lsoas_are_exchangeable():
     rows = [
         ("both", "ridge", "random_folds", 0.90),

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from streetimd_assets.schemas import EMBEDDING, EMBEDDING_DIMENSIONS, Column, Table
+from streetimd_assets.schemas import Column, Table
 
 
 def rows_of(table: Table, n_rows: int = 7, *, seed: int = 1) -> pd.DataFrame:
@@ -37,8 +37,8 @@ def _value(column: Column, is_key: bool, number: int, rng: np.random.Generator) 
             return datetime(2009, 1, 1) + timedelta(seconds=int(rng.integers(10**8)))
         case "BLOB":
             return rng.bytes(40)
-        case type_ if type_ == EMBEDDING:
-            return rng.normal(size=EMBEDDING_DIMENSIONS).astype(np.float32)
+        case _ if column.is_embedding:
+            return rng.normal(size=column.n_dimensions).astype(np.float32)
         case other:
             raise AssertionError(f"no rows of type {other}")
 

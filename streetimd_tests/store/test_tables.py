@@ -262,3 +262,18 @@ def test_a_table_with_other_categories_is_refused(store):
 def test_small_tables_take_little_room(store):
     store.write("imagery_plan", rows_of(store.table("imagery_plan"), 120), "camden")
     assert store.path("imagery_plan", "camden").stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("names", [("pubs",), ("Green, %", "o'dd \\ name", "crime_share")])
+def test_tables_of_a_study_of_area_features_have_its_dimensions_and_names(tmp_path, names):
+    store = TableStore(tmp_path, (), names)
+    for name in ("lsoa_features", "embedding_components"):
+        table = store.table(name)
+        rows = rows_of(table)
+        store.write(name, rows, place(name))
+        assert same_rows(store.read(name, place(name)), sorted_by_key(table, rows))
+    assert set(names) <= set(store.read("lsoa_features", "camden").columns)
+    loadings = store.read("embedding_components")["loadings"]
+    assert {len(vector) for vector in loadings} == {len(names)}
+    with pytest.raises(StoreError, match=r"loadings cannot be kept as FLOAT"):
+        store.write("embedding_components", rows_of(TABLES["embedding_components"]))
