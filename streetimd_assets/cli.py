@@ -219,6 +219,30 @@ def export(
 
 
 @app.command()
+def predict(
+    study: StudyNamed,
+    local_authority: Annotated[str, typer.Option(help="The place to predict, which the study was not fitted on.")],
+    features_of: Annotated[
+        str | None, typer.Option(help="The study that has collected it, if another; below the same data root.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model_id of fitted_models; ridge on embeddings if left out.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="CSV file to write.")] = Path("predictions.csv"),
+    data: DataRoot = None,
+) -> None:
+    """Predict a local authority that a fitted study has never seen, with intervals, as a CSV file."""
+    from streetimd_assets.defs.predicting import predict_local_authority, write_predictions
+
+    settings = _settings(study, data)
+    predicted = predict_local_authority(settings, local_authority, features_of=features_of, model_id=model)
+    write_predictions(predicted, to)
+    for line in predicted.notes:
+        console.print(line)
+    console.print(f"wrote {to}: {len(predicted.rows):,} rows")
+
+
+@app.command()
 def sql(
     study: StudyNamed = "demo",
     query: Annotated[str | None, typer.Argument(help="A query; left out: list the tables.")] = None,

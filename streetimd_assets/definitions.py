@@ -9,6 +9,7 @@ from streetimd_assets.defs import (
     assessment,
     classification,
     comparison,
+    concepts,
     correlation,
     embedding,
     examples,
@@ -19,7 +20,9 @@ from streetimd_assets.defs import (
     jobs,
     label_assessment,
     labelling,
+    learning_curve,
     reports,
+    residuals,
     sampling,
     truth,
     wording,
@@ -44,13 +47,16 @@ STAGES = (
     label_assessment,
     features,
     correlation,
+    concepts,
     comparison,
+    residuals,
+    learning_curve,
     importance,
     examples,
     reports,
 )
 # of a study whose features come from a table
-WITHOUT_IMAGES = (geography, area_features, correlation, comparison, importance, reports)
+WITHOUT_IMAGES = (geography, area_features, correlation, comparison, residuals, importance, reports)
 
 
 def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> dg.Definitions:

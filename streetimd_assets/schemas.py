@@ -59,6 +59,9 @@ IMAGE_STATUSES = ("ok", "invalid_image", "failed")
 HARDEST_FIRST = ("leave_one_la_out", "spatial_blocks", "random_folds")
 # the answer of a rater who cannot tell, beside the categories
 UNSURE = "unsure"
+# directions among embeddings, shown beside features: of a model, and of a concept by its name
+RIDGE_DIRECTION = "ridge_direction"
+CONCEPT_HEAD = "concept: "
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,16 @@ _FEATURE_SET = _text("feature_set", "embeddings, percentages, both, table (of ar
 _STATISTIC = _text("statistic", "how images are pooled: mean, median or max", nullable=True)
 _MODEL_ID = _text("model_id", "names a model: target, features, estimator and, where it was held out, split")
 _CONCEPT = _text("concept", "name of the text or pair")
-_CONCEPT_KIND = _text("kind", "pair (one text less another), prompt, word, or random: a word of the null")
-_TOWARD = _text("toward", "the text at the high end")
-_AWAY = _text("away", "of a pair, the text at the low end", nullable=True)
+_CONCEPT_KIND = _text(
+    "kind",
+    "pair (texts less their opposites), prompt (a text less the mean of all), or random (a word, or two, of the "
+    "null)",
+)
+_TOWARD = _text("toward", "texts at the high end, one per line")
+_AWAY = _text("away", "of a pair, texts at the low end, one per line", nullable=True)
+_FEATURE_POSITION = _count(
+    "feature_position", "rank of the feature by importance, 1 is the highest; directions follow the features"
+)
 _SPLIT = _text("split", "repeated_80_20, random_folds, spatial_blocks or leave_one_la_out")
 _ESTIMATOR = _text(
     "estimator",
@@ -654,6 +664,13 @@ TABLES: dict[str, Table] = {
                 _number("morans_i", "Moran's I among the 8 nearest LSOAs: 0 is no likeness, 1 is a smooth surface"),
                 _number("range_m", "of the field fitted: likeness falls to 1/e over this distance", "m"),
                 _number("smooth_share", "share of the field's variance that neighbours have in common"),
+                _text("shape", "of the field by distance, from the roughest: exponential, matern or gaussian"),
+                _number("stretch", "how many times farther likeness reaches along bearing_deg than across it"),
+                _number(
+                    "bearing_deg",
+                    "direction in which likeness reaches farthest, clockwise from grid north, 0 to 180",
+                    "deg",
+                ),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure",),
@@ -713,7 +730,11 @@ TABLES: dict[str, Table] = {
                     nullable=True,
                 ),
                 _number("spatial_q_value", "of spatial_p_value: Benjamini-Hochberg over texts", nullable=True),
-                _number("random_word_p_value", "share of random words with at least this |r|", nullable=True),
+                _number(
+                    "random_word_p_value",
+                    "share of random words, of a pair of random pairs, with at least this |r|; NULL for those",
+                    nullable=True,
+                ),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure", "concept"),
@@ -813,10 +834,14 @@ TABLES: dict[str, Table] = {
             (
                 _MODEL_ID,
                 _SPLIT,
-                _number("morans_i", "Moran's I of the residuals: 0 is none, positive is errors in clumps"),
+                _number(
+                    "morans_i",
+                    "Moran's I of the residuals: 0 is none, positive is errors in clumps; NULL if all are equal",
+                    nullable=True,
+                ),
                 _number("expected_i", "what independent residuals would give"),
-                _number("p_value", "share of random arrangements at least as far from expected_i"),
-                _number("observed_morans_i", "Moran's I of the target itself"),
+                _number("p_value", "share of random arrangements at least as far from expected_i", nullable=True),
+                _number("observed_morans_i", "Moran's I of the target itself", nullable=True),
                 _count("n_neighbours", "nearest LSOAs compared with"),
                 _count("n_lsoas", "LSOAs used"),
             ),
@@ -834,7 +859,7 @@ TABLES: dict[str, Table] = {
                 _number("residual", "observed minus predicted, held out"),
                 _number("local_i", "local Moran's I"),
                 _text("cluster", "high_high, low_low, high_low, low_high, or none where q is not below 0.05"),
-                _number("p_value", "share of random arrangements at least as extreme"),
+                _number("p_value", "share of random arrangements of the others at least as far from expected"),
                 _number("q_value", "Benjamini-Hochberg over LSOAs"),
             ),
             ("lsoa_code",),
@@ -917,14 +942,34 @@ TABLES: dict[str, Table] = {
                     "permutation: loss of R²; gini: share of impurity removed; shap: mean absolute effect on the "
                     "prediction, in units of the target",
                 ),
-                _number("importance_sd", "over shuffles (permutation), trees (gini) or folds (shap)"),
+                _number(
+                    "importance_sd", "over seeds and, of each, shuffles (permutation), trees (gini) or folds (shap)"
+                ),
                 _number("band_low", "2.5% of the same over features where the target is shuffled", nullable=True),
                 _number("band_high", "97.5% of the same over features where the target is shuffled", nullable=True),
                 _number(
-                    "top_share", "share of seeds of folds and model with it among the 20 highest", nullable=True
+                    "band_top",
+                    "highest of the same of any feature where the target is shuffled: what the first of many gets "
+                    "by chance",
+                    nullable=True,
+                ),
+                _number(
+                    "top_share",
+                    "permutation, gini: share of seeds of folds and model with it among the 20 highest",
+                    nullable=True,
+                ),
+                _number(
+                    "direction_r",
+                    "shap: correlation of the share with what it adds to the prediction; positive where more of it "
+                    "raises the target predicted",
+                    nullable=True,
                 ),
                 _count("position", "rank by importance, 1 is the highest"),
-                _text("members", "of a group, its features, one per line", nullable=True),
+                _text(
+                    "members",
+                    "of a cluster, its features; of a component, the ten with the largest loadings; one per line",
+                    nullable=True,
+                ),
             ),
             ("model_id", "method", "feature"),
             is_partitioned=False,
@@ -934,11 +979,13 @@ TABLES: dict[str, Table] = {
             "importance",
             "a text at one end of a feature",
             (
-                _text("feature", "an embedding dimension or a direction"),
-                _count("feature_position", "rank of the feature by importance, 1 is the highest"),
+                _text(
+                    "feature", "an embedding dimension or a direction: ridge_direction, or concept: and its name"
+                ),
+                _FEATURE_POSITION,
                 _text("end", "high or low"),
                 _count("position", "place from that end, from 1"),
-                _text("text", "a prompt or word of the study's bank"),
+                _text("text", "a phrase of the study's bank"),
                 _number("value", "of the feature in the text, from the mean of the bank, in standard deviations"),
             ),
             ("feature", "end", "position"),
@@ -949,9 +996,13 @@ TABLES: dict[str, Table] = {
             "importance",
             "an image at one end of a feature",
             (
-                _MODEL_ID,
-                _text("feature", "an embedding dimension, a category share or a direction"),
-                _count("feature_position", "rank of the feature by importance, 1 is the highest"),
+                _text("model_id", "the model that leans on the feature; of a text there is none", nullable=True),
+                _text(
+                    "feature",
+                    "an embedding dimension, a category share, or a direction: ridge_direction, or concept: "
+                    "and its name",
+                ),
+                _FEATURE_POSITION,
                 _text("end", "high or low"),
                 _count("position", "place from that end, from 1"),
                 _number("value", "of the feature in this image; of a share, the probability"),

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
@@ -69,6 +71,18 @@ def test_same_seed_gives_the_same_tables_also_from_shuffled_rows(farrowby, tmp_p
     assert len(_content(store)) >= 12
 
 
+def test_an_lsoa_pools_the_embeddings_of_its_own_kept_images_and_of_no_others(farrowby):
+    store = store_of(tiny_study(), farrowby)
+    rows, embeddings = store.read_embeddings("farrowby")
+    classified = store.read("category_probabilities", "farrowby").set_index("image_id")
+    features = store.read("lsoa_features", "farrowby").set_index("lsoa_code")
+    kept = ~classified.loc[rows["image_id"], "is_rejected"].to_numpy()
+    expected = pd.DataFrame(embeddings[kept]).groupby(rows.loc[kept, "lsoa_code"].to_numpy()).mean()
+    found = features["mean_embedding"].dropna()
+    assert list(found.index) == list(expected.index)
+    np.testing.assert_allclose(np.stack(list(found)), expected, atol=1e-6)
+
+
 def test_one_local_authority_needs_and_touches_no_other(collected, instance):
     first = hashes(collected / "demo")
     assert collect(tiny_study(), collected, "elmsthorpe", instance).success
@@ -97,7 +111,8 @@ def test_a_new_category_re_runs_classification_and_what_follows_only(collected, 
     settings = Settings("demo", collected)
     stale = out_of_date(build_defs(wider, settings), House(wider, settings), instance, "collect", "farrowby")
     expected = {
-        *WORDS,
+        "category_embeddings",
+        "prompt_variants",
         "category_probabilities",
         "prompt_sensitivities",
         "assessment_images",

@@ -9,7 +9,7 @@ import pandas as pd
 
 from streetimd_assets.defs.correlation import WAIST
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.study_wide import Coverage, Waist, everywhere, read_waist
+from streetimd_assets.defs.study_wide import Coverage, Waist, coordinates, everywhere, read_waist
 from streetimd_assets.defs.table_asset import (
     Check,
     Made,
@@ -26,7 +26,6 @@ from streetimd_assets.science import (
     comparison,
     fitted,
     forest_table,
-    geography,
     local_scores,
     soundness,
 )
@@ -147,6 +146,7 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
     how, target = house.study.modelling, house.study.deprivation.target
     contents = house.study.categories.content_names
     places = coordinates(house, waist)
+    places["road_density"] = _road_densities(house, waist).reindex(places["lsoa_code"]).to_numpy()
     common: dict[str, Any] = {
         "target_name": target,
         "shares": waist.shares,
@@ -169,7 +169,7 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
         waist.features,
         waist.target(target),
         places,
-        other_targets=waist.targets([name for name in PREDICTED if name != target]),
+        other_targets=waist.measures([name for name in PREDICTED if name != target]),
         statistic=how.statistic,
         n_folds=how.n_folds,
         n_trees=how.n_trees,
@@ -179,37 +179,15 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
     return forests, tuned
 
 
-def coordinates(house: House, waist: Waist) -> pd.DataFrame:
-    """Return where each LSOA is, and how dense its roads are.
-
-    Returns
-    -------
-    coordinates
-        Columns lsoa_code, easting_m, northing_m (EPSG:27700), lad_code, and road_density (metres of road
-        per square metre), NULL where no roads have been measured.
-    """
-    outlines = geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", waist.local_authorities))
-    # a point inside, where a centroid could fall outside a bent LSOA
-    inside = outlines.geometry.representative_point()
-    return pd.DataFrame(
-        {
-            "lsoa_code": outlines["lsoa_code"],
-            "easting_m": inside.x,
-            "northing_m": inside.y,
-            "lad_code": outlines["lad_code"],
-            "road_density": _road_lengths(house, waist).reindex(outlines["lsoa_code"]).to_numpy()
-            / outlines["area_m2"].to_numpy(),
-        }
-    )
-
-
-def _road_lengths(house: House, waist: Waist) -> "pd.Series[float]":
-    """Metres of road by LSOA, of the local authorities whose roads have been measured."""
+def _road_densities(house: House, waist: Waist) -> "pd.Series[float]":
+    """Metres of road per square metre by LSOA, of the local authorities whose roads have been measured."""
     there = [slug for slug in waist.local_authorities if house.store.holds("imagery_plan", slug)]
     if not there:
         return pd.Series(dtype=float)
-    plan = house.store.read_study_wide("imagery_plan", there, ["lsoa_code", "road_length_m"])
-    return plan.set_index("lsoa_code")["road_length_m"]
+    roads = house.store.read_study_wide("imagery_plan", there, ["lsoa_code", "road_length_m"])
+    areas = house.store.read_study_wide("lsoa_boundaries", there, ["lsoa_code", "area_m2"])
+    joined = roads.merge(areas, on="lsoa_code", validate="one_to_one").set_index("lsoa_code")
+    return joined["road_length_m"] / joined["area_m2"]
 
 
 def _of_scores(scores: pd.DataFrame) -> tuple[dict[str, Any], list[dg.AssetCheckResult]]:

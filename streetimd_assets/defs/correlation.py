@@ -3,17 +3,20 @@
 import math
 
 import dagster as dg
+import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
+from streetimd_assets.defs.study_wide import Coverage, coordinates, everywhere, read_waist
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.schemas import MEASURES
-from streetimd_assets.science import correlation, soundness
+from streetimd_assets.science import components, correlation, soundness
 
 # of all embeddings of an LSOA, only the mean over its images
 LIGHT = ("lsoa_code", "lad_code", "n_images_kept", "mean_embedding", "category_set_hash", "encoder")
 WAIST = ("lsoa_features", "deprivation_indices")
 ENOUGH_LSOAS = 100
+# Moran's I that a few surfaces of few LSOAs may lack by chance
+ROUGH_ANYWAY = 0.1
 
 RANKS_AND_SCORES_MIRROR_EACH_OTHER = Check(
     "ranks_and_scores_mirror_each_other",
@@ -28,6 +31,12 @@ NOISE_HAS_ITS_EXPECTED_SIZE = Check(
     "noise_has_its_expected_size",
     "random numbers correlate more or less than they can; materialise this again with another modelling.seed.",
 )
+SURROGATES_KEEP_AUTOCORRELATION = Check(
+    "surrogates_keep_autocorrelation",
+    "random surfaces are rougher than the target they stand for, so spatial p-values would be too small; "
+    "materialise spatial_fields again, with another modelling.seed.",
+    meaning="surfaces drawn from the field of the target have at least half its Moran's I",
+)
 COMPONENTS_ARE_IN_ORDER = Check(
     "components_are_in_order",
     "shares of variance must fall from component to component and sum to at most 1; materialise this again, "
@@ -36,26 +45,68 @@ COMPONENTS_ARE_IN_ORDER = Check(
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
-    """Correlations, the noise floor, and principal components."""
+    """How alike neighbours are, correlations, the noise floors, and principal components."""
     how, target = house.study.modelling, house.study.deprivation.target
 
-    least = how.min_images_per_lsoa
+    least, n_surrogates = how.min_images_per_lsoa, how.what_is_done.n_surrogates
 
     @table_asset(
         house,
-        code_version=stamped(1, least),
-        deps=everywhere(*WAIST),
+        code_version=stamped(1, target, least, how.seed),
+        deps=everywhere(*WAIST, "lsoa_boundaries"),
+        checks=[SURROGATES_KEEP_AUTOCORRELATION],
+    )
+    def spatial_fields(config: Coverage) -> Made:
+        """How alike neighbouring LSOAs are in the index and its domains, and over what distance.
+
+        Random surfaces that are as smooth are drawn from these fields: the spatial p-values of other
+        tables rest on them.
+        """
+        waist = read_waist(house, config.local_authorities, LIGHT)
+        places = coordinates(house, waist).set_index("lsoa_code")
+        table = correlation.spatial_fields(waist.measures(MEASURES), places, seed=how.seed)
+        measured, drawn = soundness.autocorrelation_of_surrogates(
+            waist.target(target), places, table, seed=how.seed
+        )
+        of_target = table[table["measure"] == target]
+        return Made(
+            table,
+            {
+                "morans_i_of_target": measured,
+                "range_m_of_target": float(of_target["range_m"].mean()),
+                **waist.figures,
+            },
+            [
+                SURROGATES_KEEP_AUTOCORRELATION.result(
+                    drawn > measured / 2 - ROUGH_ANYWAY, morans_i=measured, morans_i_of_surfaces=drawn
+                )
+            ],
+        )
+
+    @table_asset(
+        house,
+        code_version=stamped(2, least, n_surrogates, how.seed),
+        deps=everywhere(*WAIST, "lsoa_boundaries"),
         checks=[RANKS_AND_SCORES_MIRROR_EACH_OTHER, THERE_ARE_ENOUGH_LSOAS],
     )
-    def imd_correlations(config: Coverage) -> Made:
+    def imd_correlations(context: dg.AssetExecutionContext, config: Coverage, spatial_fields: pd.DataFrame) -> Made:
         """Correlation of each of the 512 dimensions with the index and its domains, over LSOAs.
 
         Read it beside noise_correlations: of 512 numbers some correlate by chance.
         Rank 1 is the most deprived, so what grows with deprivation correlates negatively with ranks.
-        The p-values take LSOAs as independent, which neighbours are not.
+        p_value is naive: it takes LSOAs as independent, which neighbours are not. spatial_p_value sets
+        the measure beside random surfaces as smooth as it is.
         """
         waist = read_waist(house, config.local_authorities, LIGHT)
-        table = correlation.dimension_correlations(waist.embeddings, waist.deprivation[list(MEASURES)])
+        table = correlation.dimension_correlations(
+            waist.embeddings,
+            waist.measures(MEASURES),
+            coordinates(house, waist).set_index("lsoa_code"),
+            n_surrogates=n_surrogates,
+            seed=how.seed,
+            fields=spatial_fields,
+            progress=context.log.info,
+        )
         table["feature"] = table["dimension"].map(dict(enumerate(house.study.area_features)))
         ranks = table[table["measure"] == "imd_rank"]
         mirror = soundness.mirror_of_ranks(table)
@@ -63,7 +114,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             table,
             {
                 "largest_absolute_r_with_imd_rank": float(ranks["pearson_r"].abs().max()),
-                "n_dimensions_with_q_below_0.05": int((ranks["q_value"] < 0.05).sum()),
+                "n_dimensions_with_naive_q_below_0.05": int((ranks["q_value"] < 0.05).sum()),
+                "n_dimensions_with_spatial_q_below_0.05": int((ranks["spatial_q_value"] < 0.05).sum()),
+                "n_surrogates": n_surrogates,
                 **waist.figures,
             },
             [
@@ -74,27 +127,35 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
     @table_asset(
         house,
-        code_version=stamped(1, target, least, how.n_noise_draws, how.seed),
-        deps=everywhere(*WAIST),
+        code_version=stamped(2, target, least, how.n_noise_draws, how.seed),
+        deps=everywhere(*WAIST, "lsoa_boundaries"),
         checks=[NOISE_HAS_ITS_EXPECTED_SIZE],
     )
-    def noise_correlations(config: Coverage) -> Made:
-        """The same correlations for hundreds of draws of random numbers: the sampling-noise floor.
+    def noise_correlations(config: Coverage, spatial_fields: pd.DataFrame) -> Made:
+        """The same correlations for hundreds of draws of noise, of two kinds.
 
-        A correlation below the largest of a typical draw says nothing. The draws take LSOAs as
-        independent; neighbours are alike, so the true floor lies higher.
+        Independent: random numbers in place of the embeddings, the sampling-noise floor; a correlation
+        below the largest of a typical draw says nothing. Spatial: random surfaces as smooth as the target
+        in its place, the spatial-noise floor, which lies higher because neighbours are alike.
         """
         waist = read_waist(house, config.local_authorities, LIGHT)
-        table = correlation.noise_correlations(
-            waist.target(target).to_numpy(),
-            n_dimensions=house.study.n_dimensions,
-            n_draws=how.n_noise_draws,
-            seed=how.seed,
+        wanted = {"n_draws": how.n_noise_draws, "seed": how.seed}
+        independent = correlation.noise_correlations(
+            waist.target(target).to_numpy(), n_dimensions=house.study.n_dimensions, **wanted
         )
-        figures = {
-            "median_largest_absolute_r": float(table["max_absolute_r"].median()),
-            "largest_absolute_r_exceeded_by_5_percent": float(table["max_absolute_r"].quantile(0.95)),
-        }
+        spatial = correlation.spatial_noise_correlations(
+            waist.embeddings,
+            waist.target(target),
+            coordinates(house, waist).set_index("lsoa_code"),
+            field=correlation.field_of(spatial_fields, target),
+            **wanted,
+        )
+        figures = {}
+        for kind, draws in (("sampling", independent), ("spatial", spatial)):
+            figures[f"median_largest_absolute_r_of_{kind}_noise"] = float(draws["max_absolute_r"].median())
+            exceeded = float(draws["max_absolute_r"].quantile(0.95))
+            figures[f"largest_absolute_r_exceeded_by_5_percent_of_{kind}_noise"] = exceeded
+        table = pd.concat([independent, spatial], ignore_index=True)
         size = soundness.noise_beside_expected(table)
         is_near = abs(math.log(size)) < soundness.noise_tolerance(table)
         checks = [NOISE_HAS_ITS_EXPECTED_SIZE.result(is_near, found_over_expected=size)]
@@ -113,7 +174,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         the difference, which need not be the difference that goes with deprivation.
         """
         waist = read_waist(house, config.local_authorities, LIGHT)
-        table, _ = correlation.principal_components(
+        table, _ = components.principal_components(
             waist.embeddings, waist.target(target).to_numpy(), n_components=how.n_components
         )
         first = table.iloc[0]
@@ -126,4 +187,4 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         checks = [COMPONENTS_ARE_IN_ORDER.result(in_order, sum_of_shares=float(shares.sum()))]
         return Made(table, {**figures, **waist.figures}, checks)
 
-    return [imd_correlations, noise_correlations, embedding_components]
+    return [spatial_fields, imd_correlations, noise_correlations, embedding_components]

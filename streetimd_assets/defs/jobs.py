@@ -17,7 +17,7 @@ BEFORE_BUYING = (
     "imagery_map",
 )
 # of the whole study, and needed by each local authority
-WORDS = ("category_embeddings", "prompt_variants")
+WORDS = ("category_embeddings", "prompt_variants", "concept_directions")
 FOR_RATERS = ("label_candidates", "labelling_page")
 AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 

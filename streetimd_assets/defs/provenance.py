@@ -28,12 +28,14 @@ _FETCHED = ("lsoa_boundaries", "road_segments", "deprivation_indices", "lsoa_fea
 _MANNER: dict[str, Any] = {
     "budget": True,
     "category": True,
+    "concept_pair": True,
     "imagery": {"accept_terms", "retain_images", "requests_per_minute", "max_connections"},
     "encoder": {"batch_size", "chunk_size", "device"},
 }
 # of the study's sections and fields, those that decide nothing without images
 _ABOUT_IMAGES: dict[str, Any] = {
     **dict.fromkeys(("imagery", "sampling", "encoder", "assessment", "category_set", "templates"), True),
+    **dict.fromkeys(("concept_set", "concept_pair", "concept_prompts"), True),
     "geography": {"overpass_url", "roads_file", "highway_classes", "include_tunnels", "include_private"},
     "features": {"min_images_per_category"},
     "modelling": {"feature_set", "statistic"},
@@ -93,7 +95,8 @@ def gather(
 def settings(study: Study) -> dict[str, str]:
     """Return every setting that decides a result by its dotted name; places on this machine by file name only.
 
-    A category set of the study's own is left out: its prompts stand in ``category_embeddings``.
+    Categories and pairs of texts of the study's own are left out: their words stand in ``category_embeddings``
+    and ``concept_directions``.
     """
     exclude = _MANNER if study.has_images else {**_MANNER, **_ABOUT_IMAGES}
     flat = dict(_flatten(study.model_dump(mode="json", exclude=exclude)))

@@ -14,18 +14,25 @@ from streetimd_assets.defs.study_wide import Coverage, everywhere
 from streetimd_assets.defs.table_asset import refusals_in_one_sentence, stamped
 from streetimd_assets.plots import report
 from streetimd_assets.schemas import NO_CATEGORY_SET
-from streetimd_assets.science import area_features, correlation, features, geography
+from streetimd_assets.science import area_features, features, geography
+from streetimd_assets.science import components as component_science
 
 STUDY_WIDE = (
     "category_embeddings",
     "imd_correlations",
     "noise_correlations",
+    "spatial_fields",
     "embedding_components",
+    "concept_correlations",
     "model_scores",
     "model_differences",
     "lsoa_predictions",
+    "residual_autocorrelation",
+    "residual_clusters",
+    "learning_curve",
     "feature_importances",
     "example_images",
+    "example_words",
     "label_agreement",
     "label_figures",
     "label_confusions",
@@ -41,7 +48,7 @@ PER_AUTHORITY = (
     "prompt_sensitivities",
 )
 # of study-wide tables, what the page of a local authority shows
-LOCAL_STUDY_WIDE = ("lsoa_predictions", "model_scores", "category_embeddings")
+LOCAL_STUDY_WIDE = ("lsoa_predictions", "residual_clusters", "model_scores", "category_embeddings")
 # of the large tables, what is drawn of them
 _DRAWN = {
     "category_probabilities": ["category", "probability", "margin"],
@@ -75,7 +82,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         """The study in one HTML page that opens anywhere, offline: what was found, and how far to trust it.
 
         Coverage and capture dates, categories, quality of the classification, linked maps, correlation
-        beside noise, models with intervals, importance with example images, limits, provenance, credits.
+        beside noise and in words, models with intervals, importance with example images, limits, provenance,
+        credits.
         It links to the pages of local authorities that are there when it is made.
         """
         with refusals_in_one_sentence():
@@ -148,7 +156,10 @@ def _local_tables(house: House, slug: str, lad_code: str) -> dict[str, pd.DataFr
     }
     predictions = store.read("lsoa_predictions")
     tables["lsoa_predictions"] = predictions[predictions["lad_code"] == lad_code]
-    for name in (name for name in LOCAL_STUDY_WIDE[1:] if house.has_table(name)):
+    if store.holds("residual_clusters"):
+        clusters = store.read("residual_clusters")
+        tables["residual_clusters"] = clusters[clusters["lad_code"] == lad_code]
+    for name in (name for name in LOCAL_STUDY_WIDE[2:] if house.has_table(name)):
         tables[name] = store.read(name)
     return tables
 
@@ -175,7 +186,7 @@ def _component_scores(house: House, slugs: list[str], components: pd.DataFrame) 
     vectors = features.stack_embeddings(rows["mean_embedding"])
     if not house.study.has_images:
         vectors = area_features.standardised(vectors)
-    scores = correlation.component_scores(vectors, features.stack_embeddings(first["loadings"]))
+    scores = component_science.component_scores(vectors, features.stack_embeddings(first["loadings"]))
     named = {f"component_{place}": scores[:, place - 1] for place in range(1, scores.shape[1] + 1)}
     return pd.DataFrame({"lsoa_code": rows["lsoa_code"].to_numpy(), **named})
 

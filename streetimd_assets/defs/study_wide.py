@@ -12,7 +12,7 @@ from pydantic import Field
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import ScienceError, TableMissingError
-from streetimd_assets.science import area_features
+from streetimd_assets.science import area_features, geography
 from streetimd_assets.science import features as feature_science
 
 ALL_LOCAL_AUTHORITIES = dg.AllPartitionMapping()
@@ -63,9 +63,9 @@ class Waist:
         """One column of the index by LSOA code."""
         return self.deprivation.set_index("lsoa_code")[name].astype(float)
 
-    def targets(self, names: Sequence[str]) -> pd.DataFrame:
-        """Some columns of the index by LSOA code."""
-        return self.deprivation.set_index("lsoa_code")[list(names)].astype(float)
+    def measures(self, names: Sequence[str]) -> pd.DataFrame:
+        """Columns of the index by LSOA code."""
+        return self.deprivation.set_index("lsoa_code")[list(names)]
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = 
     features = features[enough].sort_values("lsoa_code", ignore_index=True)
     joined = features[["lsoa_code"]].merge(deprivation, on="lsoa_code", how="inner", validate="one_to_one")
     features = features[features["lsoa_code"].isin(joined["lsoa_code"])].reset_index(drop=True)
-    shares = house.study.area_features or [f"{name}_share" for name in house.study.categories.content_names]
-    return Waist(features, joined, slugs, len(house.study.slugs), tuple(shares), house.study.has_images)
+    shares = house.study.share_columns
+    return Waist(features, joined, slugs, len(house.study.slugs), shares, house.study.has_images)
 
 
 def _require_the_studys_own_table(house: House, features: pd.DataFrame) -> None:
@@ -117,6 +117,21 @@ def _require_the_studys_own_table(house: House, features: pd.DataFrame) -> None:
             f"lsoa_features were made from {others[0]}, and the study's table is now {now}; materialise "
             "lsoa_features again"
         )
+
+
+def coordinates(house: House, waist: Waist) -> pd.DataFrame:
+    """Return where each LSOA covered is: columns lsoa_code, easting_m, northing_m, lad_code (EPSG:27700)."""
+    outlines = geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", waist.local_authorities))
+    # a point inside, where a centroid could fall outside a bent LSOA
+    inside = outlines.geometry.representative_point()
+    return pd.DataFrame(
+        {
+            "lsoa_code": outlines["lsoa_code"],
+            "easting_m": inside.x,
+            "northing_m": inside.y,
+            "lad_code": outlines["lad_code"],
+        }
+    )
 
 
 def everywhere(*names: str) -> list[dg.AssetDep]:

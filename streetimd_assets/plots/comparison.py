@@ -230,9 +230,13 @@ def observed_and_predicted(
         for code, seen, guess in zip(drawn["lsoa_code"], drawn["observed"], drawn["predicted"], strict=True)
     ]
     figure = style.new_figure(height=620, showlegend=False)
+    is_thin = drawn["is_thin"].astype(bool) if "is_thin" in drawn else pd.Series(False, drawn.index)
     figure.add_scatter(
         x=drawn["predicted"].to_numpy(float), y=drawn["observed"].to_numpy(float), mode="markers", text=text,
-        hoverinfo="text", marker={"color": style.COLOURS[0], "size": 6, "opacity": 0.55},
+        hoverinfo="text", marker={
+            "color": style.COLOURS[0], "size": [8 if thin else 6 for thin in is_thin], "opacity": 0.55,
+            "symbol": ["diamond-open" if thin else "circle" for thin in is_thin],
+        },
     )  # fmt: skip
     values = rows[["observed", "predicted"]].to_numpy(float)
     ends = [float(np.nanmin(values)), float(np.nanmax(values))] if len(rows) else [0.0, 1.0]
@@ -246,6 +250,8 @@ def observed_and_predicted(
     shown = style.plural(len(rows), "LSOA")
     if len(drawn) < len(rows):
         shown += f", {style.count(len(drawn))} of them drawn"
+    if is_thin.any():
+        shown += f"; open diamonds: from few images ({style.count(is_thin.sum())})"
     figure.update_xaxes(title_text=f"Predicted {style.measure_label(target)}<br>{shown}", constrain="domain")
     figure.update_yaxes(title_text=f"Observed {style.broken_label(target)}", scaleanchor="x", constrain="domain")
     return figure

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from streetimd_assets.plots import components as component_figures
 from streetimd_assets.plots import correlation, model_sections, pages, style
 from streetimd_assets.plots.coverage import Tables, area_table_of, missing_note, rows_of
 from streetimd_assets.schemas import MEASURES
@@ -15,7 +16,7 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
     if found is None:
         page.add_section("correlation", title, missing_note("imd_correlations"))
         return
-    drawn = noise if noise is not None else pd.DataFrame(columns=["max_absolute_r"])
+    drawn = noise if noise is not None else pd.DataFrame(columns=["kind", "max_absolute_r"])
     target = model_sections.target_of(tables)
     measure = target if target in set(found["measure"]) else str(found["measure"].min())
     noun = "area feature" if correlation.are_named(found) else "embedding dimension"
@@ -28,21 +29,26 @@ def add_correlation(page: pages.Page, tables: Tables) -> None:
         page.figure(
             strongest,
             name=f"Dots: strength of each {noun}’s correlation with {style.measure_label(measure)}",
-            caption=f"Every {noun}, the strongest first; the grey band is the sampling-noise floor, "
-            "and the bars at the side count draws of noise by the largest |r| they reached.",
+            caption=f"Every {noun}, the strongest first. The grey band is the sampling-noise floor, "
+            "the dotted one the spatial-noise floor; the bars at the side count draws of noise by the largest |r| "
+            "they reached, hatched for spatial noise.",
         ),
         page.figure(
             signed,
             name=f"Bars: signed correlation of each {noun} with {style.measure_label(measure)}",
             caption=f"The same correlations with their sign, by {noun}.",
         ),
+        _spatial_sentences(tables, found[found["measure"] == measure], measure),
         _measure_table(found, noise),
-        "" if noise is not None else missing_note("noise_correlations"),
+        *(missing_note(name) for name in ("noise_correlations", "spatial_fields") if rows_of(tables, name) is None),
         pages.paragraph(
-            "p-values and q-values take LSOAs as independent, which they are not: neighbours resemble one "
-            "another, so the values are too small. The sampling-noise floor is drawn from noise without any "
-            "spatial pattern; a smooth pattern that has nothing to do with deprivation can rise above it too. "
-            "To lie above the floor is necessary, not sufficient."
+            "Naive p- and q-values take LSOAs as independent, which they are not: neighbours resemble one "
+            "another, and two smooth patterns that have nothing to do with each other go together more often "
+            "than these values say. Naive values are kept for comparison with studies that report them.",
+            "Spatial p-values set the measure beside random surfaces with its very values and as smooth as it "
+            "is, drawn from a field fitted to it; spectral ones beside surfaces with the same Moran’s I (Moran "
+            "spectral randomisation), which are a little too small where a measure is very smooth. "
+            "A correlation that stands out from both still does not say why.",
         ),
     )
 
@@ -65,19 +71,62 @@ def _noise_sentences(rows: pd.DataFrame, noise: pd.DataFrame | None, measure: st
         f"r = {style.number(strongest['pearson_r'])} with {style.measure_label(measure)}, over "
         f"{style.plural(strongest['n_lsoas'], 'LSOA')}."
     ]
-    if noise is not None:
-        low, middle, high = correlation.noise_floor(noise)
-        above = int((rows["pearson_r"].abs() > high).sum())
-        sentences.append(
-            f"As many dimensions of pure noise reach a largest |r| of {style.number(middle, 3)} "
-            f"({style.number(low, 3)} to {style.number(high, 3)} in 90% of {style.plural(len(noise), 'draw')}): "
-            f"the sampling-noise floor. {style.plural(above, 'dimension')} lie above it."
+    for floor, what in (
+        (correlation.SAMPLING, "As many dimensions of independent random numbers"),
+        (correlation.SPATIAL, "The same dimensions beside random surfaces as smooth as the target of the models"),
+    ):
+        ends = correlation.noise_floor(noise, floor)
+        if ends is not None:
+            low, middle, high = (style.number(end, 3) for end in ends)
+            above = int((rows["pearson_r"].abs() > ends[2]).sum())
+            sentences.append(
+                f"{what} reach a largest |r| of {middle} ({low} to {high} in 90% of draws): the {floor.name}. "
+                f"{style.plural(above, 'dimension')} {'lies' if above == 1 else 'lie'} above it."
+            )
+    return pages.paragraph(*sentences)
+
+
+def _spatial_sentences(tables: Tables, rows: pd.DataFrame, measure: str) -> str:
+    """Say how smooth a measure is, and how many dimensions stand out from chance once that is allowed for."""
+    sentences = [
+        f"With a false discovery rate of 5%, {_n_found(rows, 'spatial_q_value')} of "
+        f"{style.plural(len(rows), 'dimension')} go with {style.measure_label(measure)} more than random surfaces "
+        f"as smooth as it do ({_n_found(rows, 'spectral_q_value')} by spectral randomisation); the naive test, "
+        f"which takes LSOAs as independent, would say {_n_found(rows, 'q_value')}."
+    ]
+    fields = rows_of(tables, "spatial_fields")
+    own = fields[fields["measure"] == measure] if fields is not None else pd.DataFrame()
+    if len(own):
+        field = own.iloc[0]
+        reach = style.number(field["range_m"] / 1000, 1)
+        sentences.insert(
+            0,
+            f"{style.measure_label(measure)} is alike among neighbours: Moran’s I is "
+            f"{style.number(field['morans_i'])}, {style.percent(field['smooth_share'], 0)} of its variance is "
+            f"common to neighbours, and their likeness falls to 1/e over {reach} km{_stretched(field)}.",
         )
     return pages.paragraph(*sentences)
 
 
+def _stretched(field: pd.Series) -> str:
+    """Return in which direction likeness reaches farther, in words; empty if it is the same in all."""
+    if field["stretch"] < 1.05:
+        return ""
+    return (
+        f" ({style.number(field['stretch'], 1)} times farther along a bearing of "
+        f"{style.count(field['bearing_deg'])}° than across it)"
+    )
+
+
+def _n_found(rows: pd.DataFrame, column: str) -> str:
+    """Return how many q-values are below 0.05; a dash where none is known."""
+    q_values = rows[column].astype(float)
+    return style.NOT_KNOWN if q_values.isna().all() else style.count((q_values < 0.05).sum())
+
+
 def _measure_table(found: pd.DataFrame, noise: pd.DataFrame | None) -> str:
-    floor = np.inf if noise is None else correlation.noise_floor(noise)[2]
+    ends = correlation.noise_floor(noise)
+    floor = np.inf if ends is None else ends[2]
     rows = []
     order = [*MEASURES, *sorted(set(found["measure"]) - set(MEASURES))]
     for measure, group in sorted(found.groupby("measure"), key=lambda pair: order.index(str(pair[0]))):
@@ -87,10 +136,26 @@ def _measure_table(found: pd.DataFrame, noise: pd.DataFrame | None) -> str:
             [style.measure_label(str(measure)), style.number(strongest["pearson_r"], 3),
              _name_of(strongest).removeprefix("number "), style.number(strongest["spearman_r"], 3),
              style.count(above),
-             style.count((group["q_value"] < 0.05).sum()), style.count(strongest["n_lsoas"])]
+             *(_n_found(group, column) for column in _Q_VALUES.values()), style.count(strongest["n_lsoas"])]
         )  # fmt: skip
-    heads = ["Measure", "Strongest r", "Dimension", "its Spearman", "above the floor", "q < 0.05", "LSOAs"]
-    return pages.table("Dimensions by measure; the floor was drawn for the target of the models", heads, rows)
+    heads = [
+        "Measure",
+        "Strongest r",
+        "Dimension",
+        "its Spearman",
+        "above the<br>sampling floor",
+        *_Q_VALUES,
+        "LSOAs",
+    ]
+    caption = "Dimensions by measure; the sampling-noise floor was drawn for the target of the models"
+    return pages.table(caption, heads, rows)
+
+
+_Q_VALUES = {
+    "naive<br>q < 0.05": "q_value",
+    "spatial<br>q < 0.05": "spatial_q_value",
+    "spectral<br>q < 0.05": "spectral_q_value",
+}
 
 
 def add_components(page: pages.Page, tables: Tables) -> None:
@@ -113,9 +178,15 @@ def add_components(page: pages.Page, tables: Tables) -> None:
             f"r = {style.number(strongest['pearson_r'])}. The sign of a component is arbitrary.",
         ),
         page.figure(
-            correlation.component_variances_and_correlations(components, target=target),
+            component_figures.component_variances_and_correlations(components, target=target),
             name="Bars: variance and correlation of each principal component",
             caption="Above, the share of variance; below, the correlation of the scores with deprivation.",
+        ),
+        page.figure(
+            component_figures.component_loadings(components),
+            name="Lines: ranked loadings of the first principal components",
+            caption="How much each dimension counts in a component, largest first. A steep end is a component of "
+            "few dimensions; a straight slope is one of all alike.",
         ),
         *_plane(page, tables, components, target),
     )
@@ -125,7 +196,7 @@ def _plane(page: pages.Page, tables: Tables, components: pd.DataFrame, target: s
     scores, deprivation = rows_of(tables, "component_scores"), rows_of(tables, "deprivation_indices")
     if scores is None or deprivation is None or "component_2" not in scores or target not in deprivation:
         return []
-    drawn = correlation.component_plane(scores, deprivation, components, target=target)
+    drawn = component_figures.component_plane(scores, deprivation, components, target=target)
     return [
         page.figure(
             drawn,

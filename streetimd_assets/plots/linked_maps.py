@@ -182,6 +182,8 @@ def _choice(numbers: np.ndarray, shading: Shading) -> dict[str, Any]:
         "signs": "".join(_SIGNS[step] if step >= 0 else " " for step in steps.tolist()),
         "words": "|".join(shading.words(value) for value in numbers.tolist()),
         "hatches": shading.hatches_negative,
+        # by place: of kinds no word tells which lie below zero
+        "below": np.flatnonzero(numbers < 0).tolist() if shading.hatches_negative else [],
     }
 
 

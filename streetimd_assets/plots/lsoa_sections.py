@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from streetimd_assets.plots import categories, maps, model_sections, pages, style
+from streetimd_assets.plots import categories, maps, model_sections, pages, residuals, style
 from streetimd_assets.plots.coverage import Tables, area_table_of, authority_names, missing_note, rows_of
 from streetimd_assets.plots.linked_maps import MANY_LSOAS, LinkedMaps
 from streetimd_assets.plots.maps import Shading
@@ -96,6 +96,31 @@ def _drawings(tables: Tables, lsoas: "gpd.GeoDataFrame") -> Iterator[Drawing]:
     if model_id is not None:
         code = f"<code>{style.escape(model_id)}</code>"
         yield from _predictions(rows, target, code, deprivation, "streets" if is_of_images else "features")
+        yield from residuals.cluster_drawings(tables, target)
+    yield from _components(tables)
+
+
+_VARYING = {True: "the mean embeddings", False: "the area features, each in standard deviations"}
+
+
+def _components(tables: Tables) -> Iterator[Drawing]:
+    """Yield where LSOAs lie on the first principal components of what they look like."""
+    scores, components = rows_of(tables, "component_scores"), rows_of(tables, "embedding_components")
+    if scores is None or components is None:
+        return
+    rows, known = scores.set_index("lsoa_code"), components.set_index("component")
+    target, varying = style.measure_label(model_sections.target_of(tables)), _VARYING[area_table_of(tables) is None]
+    for place in (1, 2):
+        if f"component_{place}" not in rows or place not in known.index:
+            continue
+        values, r = rows[f"component_{place}"].astype(float), style.number(known.loc[place, "pearson_r"])
+        yield (
+            values,
+            maps.score_shading(values),
+            f"Score on principal component {place}",
+            f"Of {varying} ({style.percent(known.loc[place, 'explained_variance_share'])} of their "
+            f"variance; r with {target} {r}). The sign is arbitrary: LSOAs of one colour look alike in this.",
+        )
 
 
 def _deprivation(rows: pd.DataFrame, target: str, predicted: pd.Series) -> Iterator[Drawing]:
@@ -184,7 +209,8 @@ def add_lsoas(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> No
     heads = ["LSOA", "Code", *(["Local authority"] if is_study else []), *(_HEADS[name] for name in numbers)]
     words = (0, 1, 2) if is_study else (0, 1)
     caption = "LSOAs by name" + (
-        f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale"
+        f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale; thin ones "
+        "rest on few images"
         if "predicted" in numbers
         else ""
     )
@@ -206,7 +232,7 @@ def _joined(tables: Tables, lsoas: "gpd.GeoDataFrame") -> pd.DataFrame:
     predictions = rows_of(tables, "lsoa_predictions")
     model_id = model_sections.chosen_model(rows_of(tables, "model_scores"), predictions)
     if predictions is not None:
-        wanted = ["lsoa_code", "predicted", "predicted_low", "predicted_high", "residual"]
+        wanted = ["lsoa_code", "predicted", "predicted_low", "predicted_high", "residual", "is_thin"]
         own = predictions.loc[predictions["model_id"] == model_id, [c for c in wanted if c in predictions]]
         joined = joined.merge(own, on="lsoa_code", how="left")
     return joined
@@ -217,7 +243,8 @@ def _cell(name: str, row: Mapping[Any, Any], target: str) -> str:
     written = style.number(row[name], digits)
     if name == "predicted" and not style.is_missing(row.get("predicted_low")):
         ends = (style.number(row[end], digits) for end in ("predicted_low", "predicted_high"))
-        return f"{written} ({' to '.join(ends)})"
+        # what rests on few images is named as such; an LSOA that was not predicted is neither
+        return f"{written} ({' to '.join(ends)}){', thin' if row.get('is_thin') is True else ''}"
     return written
 
 

@@ -254,11 +254,12 @@ for (const map of maps) {
   map.choices = choices;
   menu.hidden = false;
   menu.querySelector("select").addEventListener("change", (event) => {
-    const which = event.target.selectedIndex, {palette, signs, words, hatches} = choices[which];
+    const which = event.target.selectedIndex, {palette, signs, words, hatches, below} = choices[which];
+    const hatched = new Set(below);
     map.words = words;
     map.areas.forEach((area, i) => area.setAttribute("fill", palette[signs[i]]));
     const joined = (chosen) => outlines.filter((_, i) => chosen(i)).map((o) => o.getAttribute("d")).join("");
-    map.hatching.setAttribute("d", hatches ? joined((i) => map.words[i].startsWith("−")) : "");
+    map.hatching.setAttribute("d", joined((i) => hatched.has(i)));
     map.missing.setAttribute("d", joined((i) => signs[i] === " "));
     land.querySelector(".areas").classList.toggle("pale", hatches);
     map.keys.forEach((key, k) => key.toggleAttribute("hidden", k !== which));

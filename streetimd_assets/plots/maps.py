@@ -32,6 +32,8 @@ class Shading:
         Decimal places written.
     hatches_negative
         True to hatch what lies below zero.
+    names
+        Of whole numbers from `low` to `high` that stand for kinds: what each kind is, in words.
     """
 
     low: float
@@ -40,6 +42,7 @@ class Shading:
     suffix: str = ""
     digits: int = 0
     hatches_negative: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def is_counted_in_boxes(self) -> bool:
@@ -64,6 +67,8 @@ class Shading:
 
     def words(self, value: float) -> str:
         """Return one value as people read it."""
+        if self.names and not np.isnan(value):
+            return self.names[int(value - self.low)]
         return "no value" if np.isnan(value) else f"{style.number(value, self.digits)}{self.suffix}"
 
 
@@ -100,6 +105,18 @@ def residual_shading(values: pd.Series, measure: str) -> Shading:
     reach = max(abs(end) for end in _ends(values)) or 1.0
     digits = 1 if measure.endswith("_score") else 0
     return Shading(-reach, reach, style.DIVERGING, digits=digits, hatches_negative=True)
+
+
+def score_shading(values: pd.Series) -> Shading:
+    """Return a shading of scores whose sign is arbitrary, white in the middle and as wide on either side."""
+    reach = max(abs(end) for end in _ends(values)) or 1.0
+    return Shading(-reach, reach, style.DIVERGING, digits=2, hatches_negative=True)
+
+
+def kind_shading(names: Sequence[str], colours: Sequence[str]) -> Shading:
+    """Return the shading of kinds numbered around zero, those below it hatched: an odd number of names."""
+    reach = len(names) // 2
+    return Shading(-reach, reach, tuple(colours), hatches_negative=True, names=tuple(names))
 
 
 def _ends(values: pd.Series) -> tuple[float, float]:

@@ -9,13 +9,16 @@ from streetimd_assets.plots import (
     capture_dates,
     categories,
     classification_quality,
+    concepts,
     correlation_sections,
     label_quality,
+    learning_curve,
     local_sections,
     lsoa_sections,
     model_sections,
     pages,
     provenance,
+    residuals,
     study_sections,
     style,
 )
@@ -47,10 +50,12 @@ def study_report_page(
         Tables of :mod:`streetimd_assets.schemas` by name; one that is missing or empty leaves a
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
         `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
-        tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
-        `embedding_components`, `model_scores`, `model_differences`, `lsoa_predictions`, `feature_importances`,
-        `example_images`; besides, ``component_scores`` (lsoa_code, component_1, component_2) and, of a
-        synthetic study, ``recovered_beside_planted`` (finding, planted, recovered, unit).
+        tables of labels, `lsoa_features`, `spatial_fields`, `imd_correlations`, `noise_correlations`,
+        `embedding_components`, `concept_correlations`, `model_scores`, `model_differences`,
+        `lsoa_predictions`, `residual_autocorrelation`, `residual_clusters`, `learning_curve`,
+        `feature_importances`, `example_images`, `example_words`; besides, ``component_scores``
+        (lsoa_code, component_1, component_2) and, of a synthetic study,
+        ``recovered_beside_planted`` (finding, planted, recovered, unit).
     lsoas
         Columns ``lsoa_code``, ``lsoa_name``, ``lad_code`` and ``geometry`` in EPSG:27700.
     heading
@@ -84,7 +89,13 @@ def study_report_page(
     lsoa_sections.add_maps(page, tables, lsoas, titles)
     correlation_sections.add_correlation(page, tables)
     correlation_sections.add_components(page, tables)
+    is_of_images = area_table_of(tables) is None
+    if is_of_images:
+        concepts.add_concepts(page, tables)
     model_sections.add_models(page, tables, titles, made.facts.get("Effort", ""))
+    residuals.add_residuals(page, tables)
+    if is_of_images:
+        learning_curve.add_learning_curve(page, tables)
     study_sections.add_importance(page, tables, titles, read_image, example_page)
     study_sections.add_recovered(page, tables)
     lsoa_sections.add_lsoas(page, tables, lsoas)
@@ -110,8 +121,8 @@ def local_authority_page(
     tables
         Tables by name, only rows of this local authority: `panoramas`, `street_images`,
         `category_probabilities`, `prompt_sensitivities`, `lsoa_features`, `deprivation_indices`,
-        `lsoa_predictions`, `local_authority_scores`. `model_scores` tells what was predicted. Missing
-        or empty ones leave a sentence.
+        `lsoa_predictions`, `residual_clusters`, `local_authority_scores`. `model_scores` tells what was
+        predicted. Missing or empty ones leave a sentence.
     lsoas
         Columns ``lsoa_code``, ``lsoa_name`` and ``geometry`` in EPSG:27700.
     heading

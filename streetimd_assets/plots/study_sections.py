@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import pandas as pd
-
 from streetimd_assets.plots import (
     coverage,
     examples,
-    importance,
+    importance_sections,
     links,
     model_sections,
     pages,
@@ -82,22 +80,7 @@ def add_importance(
         page.add_section("importance", "Feature importance", missing_note("feature_importances"))
         return
     is_of_images = coverage.area_table_of(tables) is None
-    they = "Embedding dimensions have no names and go together" if is_of_images else "Features go together"
-    blocks = [
-        pages.paragraph(
-            f"{they}: shuffling one of several that say the same costs "
-            "little, so a small bar does not mean a useless feature. Importance is the model’s, not the world’s."
-        )
-    ]
-    for method, model_id in sorted(set(zip(rows["method"], rows["model_id"], strict=True)), reverse=True):
-        blocks.append(
-            page.figure(
-                importance.ranked_importances(rows, method=method, titles=titles, model_id=model_id),
-                name=f"Bars: features ranked by {style.escape(method)} importance",
-                caption=f"{style.escape(method).capitalize()} importance in model "
-                f"<code>{style.escape(model_id)}</code>{_hatched(rows, model_id) if is_of_images else ''}.",
-            )
-        )
+    blocks = importance_sections.importance_blocks(page, rows, titles, is_of_images=is_of_images)
     page.add_section("importance", "Feature importance", *blocks)
     if not is_of_images:
         return
@@ -129,24 +112,26 @@ def _examples(
         ]
     page.css += examples.CSS
     page.scripts.append(picture_sheets.SCRIPT)
-    is_shown = (rows["feature_position"] <= _MOST_FEATURES) & (rows["position"] <= _MOST_EXAMPLES)
+    is_direction = rows["feature"].map(lambda name: style.is_direction(str(name))).astype(bool)
+    is_shown = (is_direction | (rows["feature_position"] <= _MOST_FEATURES)) & (rows["position"] <= _MOST_EXAMPLES)
     pictures = Pictures(read_image, int(is_shown.sum()))
-    blocks = [examples.caution(rows), picture_sheets.KEYS]
+    blocks = [examples.caution(rows, rows_of(tables, "example_words")), picture_sheets.KEYS]
     if example_page and not is_shown.all():
         blocks.append(
             pages.paragraph(f"There are more in {links.page_link(example_page, 'the page of examples')}.")
         )
     for _, some in rows[is_shown].groupby("feature_position", sort=True):
         title, block = examples.feature_block(
-            some, pictures, titles, rows_of(tables, "imd_correlations"), model_sections.target_of(tables)
+            some,
+            pictures,
+            titles,
+            rows_of(tables, "imd_correlations"),
+            model_sections.target_of(tables),
+            rows_of(tables, "example_words"),
+            rows_of(tables, "concept_correlations"),
         )
         blocks += [f"<h3>{title}</h3>", block]
     return blocks
-
-
-def _hatched(rows: pd.DataFrame, model_id: str) -> str:
-    has_shares = rows.loc[rows["model_id"] == model_id, "feature"].str.endswith("_share").any()
-    return "; hatched bars are category shares" if has_shares else ""
 
 
 def add_recovered(page: pages.Page, tables: Tables) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from streetimd_assets.schemas import DOMAINS
+from streetimd_assets.schemas import CONCEPT_HEAD, DOMAINS, RIDGE_DIRECTION
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -114,6 +114,11 @@ def plural(value: Any, noun: str, nouns: str | None = None) -> str:
     return f"{count(value)} {noun if value == 1 else nouns or noun + 's'}"
 
 
+def sample_size(rows: Any) -> str:
+    """Return how many LSOAs the rows of a table rest on, in words."""
+    return plural(int(rows["n_lsoas"].max()), "LSOA") if len(rows) else "no LSOAs"
+
+
 def title_of(category: str, titles: Mapping[str, str]) -> str:
     """Return what people read for a category, escaped; its name in words if it has no title."""
     return escape(titles.get(category) or category.replace("_", " "))
@@ -145,15 +150,25 @@ def low_is_deprived(measure: str) -> bool:
 
 
 def feature_label(feature: str, titles: Mapping[str, str]) -> str:
-    """Return a feature of the models in words, escaped; an area feature is called what its table calls it."""
+    """Return a feature of the models, or a direction, in words, escaped."""
+    # an area feature is called what its table calls it
     if feature in titles:
         return escape(titles[feature])
+    if feature == RIDGE_DIRECTION:
+        return "Direction of ridge regression"
+    if feature.startswith(CONCEPT_HEAD):
+        return f"Words: “{escape(feature.removeprefix(CONCEPT_HEAD))}”"
     if feature.endswith("_share"):
         return f"Share of {title_of(feature.removesuffix('_share'), titles)}"
     head, _, dimension = feature.rpartition("_embedding_")
     if head and dimension.isdigit():
         return f"Dimension {int(dimension)} ({title_of(head, titles)})"
     return escape(feature)
+
+
+def is_direction(feature: str) -> bool:
+    """Return True for a direction among embeddings, which is shown beside the leading features."""
+    return feature == RIDGE_DIRECTION or feature.startswith(CONCEPT_HEAD)
 
 
 def estimator_label(estimator: str) -> str:

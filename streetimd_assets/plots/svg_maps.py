@@ -22,6 +22,8 @@ _TALLEST = 860
 LEGEND_HEIGHT = 122
 _KEY_WIDTH, _KEY_TOP, _KEY_HEIGHT = 420, 40, 18
 _LONGEST_BAR = 190
+# kinds stand in a key in columns of so many
+_ENTRIES_HIGH, _ENTRY_STEP, _ENTRY_WIDTH = 3, 25, 300
 # units between the lines of a hatching, and of a digit of a tick
 _HATCH_EVERY, _DIGIT = 9, 9.6
 # outlines are as fine as twice the size shown, but never so coarse that a typical LSOA loses its shape
@@ -180,6 +182,8 @@ def key(name: str, label: str, shading: Shading, numbers: "np.ndarray") -> str:
         The values, NaN where missing, of shape ``(n_lsoas,)``.
     """
     n_missing = int(np.isnan(numbers).sum())
+    if shading.names:
+        return f'<text class="label" y="26">{label}</text>{_entries(name, shading, numbers)}'
     counted = f"n = {style.plural(len(numbers) - n_missing, 'LSOA')}"
     missing = ""
     if n_missing:
@@ -203,6 +207,24 @@ def _boxes(shading: Shading) -> str:
         f'text-anchor="middle">{shading.words(value)}</text>'
         for place, value in enumerate(whole)
     )
+
+
+def _entries(name: str, shading: Shading, numbers: "np.ndarray") -> str:
+    """Return one box with its words for each kind, in two columns, and how many LSOAs are of it."""
+    parts = [hatch_pattern(f"{name}-below", _HATCH_EVERY)] if shading.hatches_negative else []
+    values = [*np.arange(shading.low, shading.high + 1), *([np.nan] if np.isnan(numbers).any() else [])]
+    for place, value in enumerate(values):
+        column, row = divmod(place, _ENTRIES_HIGH)
+        x, y = column * _ENTRY_WIDTH, _KEY_TOP + row * _ENTRY_STEP
+        box = f'x="{x}" y="{y}" width="24" height="{_KEY_HEIGHT}"'
+        is_missing = bool(np.isnan(value))
+        edge = 'stroke="#52606d" stroke-dasharray="3 3"' if is_missing else 'stroke="#9aa5b1"'
+        parts.append(f'<rect {box} fill="{shading.colour(value)}" {edge}/>')
+        if value < 0 and shading.hatches_negative:
+            parts.append(f'<rect {box} fill="url(#{name}-below)"/>')
+        n = int(np.isnan(numbers).sum() if is_missing else (numbers == value).sum())
+        parts.append(f'<text x="{x + 31}" y="{y + 15}">{shading.words(value)}: {style.count(n)}</text>')
+    return "".join(parts)
 
 
 def _gradient(name: str, shading: Shading) -> str:

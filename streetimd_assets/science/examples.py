@@ -1,6 +1,7 @@
 """Choose images that show what lies at either end of the features a model leans on."""
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -37,7 +38,7 @@ def leading_features(importances: pd.DataFrame, *, n_features: int) -> pd.DataFr
     """
     columns = ["feature", "feature_position", "model_id"]
     is_permuted = importances["method"] == "permutation"
-    rows = importances[is_permuted] if is_permuted.any() else importances
+    rows = importances[is_permuted] if is_permuted.any() else importances[importances["method"] == "gini"]
     if rows.empty:
         return pd.DataFrame({name: pd.Series(dtype=int if "position" in name else str) for name in columns})
     sizes = rows.groupby("model_id").size().sort_index()
@@ -47,12 +48,18 @@ def leading_features(importances: pd.DataFrame, *, n_features: int) -> pd.DataFr
 
 
 def extreme_images(
-    leading: pd.DataFrame, images: pd.DataFrame, embeddings: Vectors, *, n_examples: int
+    leading: pd.DataFrame,
+    images: pd.DataFrame,
+    embeddings: Vectors,
+    *,
+    n_examples: int,
+    directions: Mapping[str, Vectors] | None = None,
 ) -> pd.DataFrame:
     """Find the images with the highest and the lowest value of each feature.
 
-    Of a dimension it is the image's own value, of a share its probability of the category. Only images
-    that the feature is made of count: those kept, and of a category's dimension those of the category.
+    Of a dimension it is the image's own value, of a share its probability of the category, of a direction
+    the inner product. Only images that the feature is made of count: those kept, and of a category's
+    dimension those of the category.
 
     Parameters
     ----------
@@ -65,6 +72,8 @@ def extreme_images(
         Shape (n_images, n_dimensions), rows in the order of `images`.
     n_examples
         Images at each end.
+    directions
+        Features that are directions among embeddings, each of shape (n_dimensions,).
 
     Returns
     -------
@@ -80,7 +89,7 @@ def extreme_images(
     found = [
         _ends(images.assign(value=value, feature=feature, feature_position=place)[is_part], n_examples)
         for feature, place in zip(leading["feature"], leading["feature_position"], strict=True)
-        for value, is_part in [_values(str(feature), images, embeddings)]
+        for value, is_part in [_values(str(feature), images, embeddings, directions or {})]
     ]
     if found:
         return pd.concat(found, ignore_index=True)
@@ -111,9 +120,13 @@ def choose_examples(extremes: pd.DataFrame, *, n_examples: int) -> pd.DataFrame:
     return pd.concat(chosen, ignore_index=True)
 
 
-def _values(feature: str, images: pd.DataFrame, embeddings: Vectors) -> tuple[Vectors, npt.NDArray[np.bool_]]:
+def _values(
+    feature: str, images: pd.DataFrame, embeddings: Vectors, directions: Mapping[str, Vectors]
+) -> tuple[Vectors, npt.NDArray[np.bool_]]:
     """Return the feature's value in each image, shape (n_images,), and which images it is made of."""
     is_kept = ~images["is_rejected"].to_numpy(dtype=bool)
+    if feature in directions:
+        return embeddings @ np.asarray(directions[feature], dtype=np.float32), is_kept
     category = feature.removesuffix("_share")
     if category != feature and f"{category}_probability" in images:
         return images[f"{category}_probability"].to_numpy(np.float32), is_kept

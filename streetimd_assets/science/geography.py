@@ -92,6 +92,31 @@ def find_lsoas(easting_m: npt.ArrayLike, northing_m: npt.ArrayLike, lsoas: "GeoD
     return found
 
 
+def lsoa_positions(outlines: "GeoDataFrame") -> pd.DataFrame:
+    """Return one point inside each LSOA, where a centroid could fall outside a bent one.
+
+    Parameters
+    ----------
+    outlines
+        Columns lsoa_code, lad_code and geometry, EPSG:27700.
+
+    Returns
+    -------
+    coordinates
+        Columns ``lsoa_code``, ``easting_m`` and ``northing_m`` (EPSG:27700), ``lad_code``.
+    """
+    require_british_grid(outlines)
+    inside = outlines.geometry.representative_point()
+    return pd.DataFrame(
+        {
+            "lsoa_code": outlines["lsoa_code"],
+            "easting_m": inside.x,
+            "northing_m": inside.y,
+            "lad_code": outlines["lad_code"],
+        }
+    )
+
+
 def to_longitude_latitude(easting_m: npt.ArrayLike, northing_m: npt.ArrayLike) -> tuple[Degrees, Degrees]:
     """Convert British National Grid positions (EPSG:27700, metres) to WGS 84 (EPSG:4326, degrees).
 

@@ -51,18 +51,40 @@ def cross_conformal(
     .. [2] Papadopoulos et al. (2008), Normalized nonconformity measures for regression conformal prediction.
     """
     error = np.abs(np.asarray(observed, float) - np.asarray(predicted, float))
-    images = np.maximum(np.asarray(n_images, float), 1.0)
+    images = np.asarray(n_images, float)
     half = np.full(len(error), np.nan)
     for fold in pd.unique(folds):
         here = folds == fold
-        others = ~here
-        place = math.ceil((others.sum() + 1) * coverage)
-        if place > others.sum():
-            continue
-        a, b = _error_variance(error[others], images[others])
-        scaled = np.sort(error[others] / _scale(images[others], a, b))
-        half[here] = scaled[place - 1] * _scale(images[here], a, b)
+        half[here] = half_widths(error[~here], images[~here], images[here], coverage=coverage)
     return predicted - half, predicted + half
+
+
+def half_widths(errors: Array, n_images: Array, n_images_there: Array, *, coverage: float = COVERAGE) -> Array:
+    """Half the width of the interval of predictions elsewhere, from errors of LSOAs that were held out.
+
+    Parameters
+    ----------
+    errors
+        Absolute errors, shape (n_lsoas,).
+    n_images
+        Images kept of those LSOAs, shape (n_lsoas,).
+    n_images_there
+        Images kept of each LSOA that is predicted, shape (n_predicted,).
+    coverage
+        Share of LSOAs the intervals are to hold, 0 to 1.
+
+    Returns
+    -------
+    half
+        Shape (n_predicted,), in units of the errors; NaN where there are too few errors to tell.
+    """
+    place = math.ceil((len(errors) + 1) * coverage)
+    if place > len(errors):
+        return np.full(len(n_images_there), np.nan)
+    here, there = np.maximum(n_images, 1.0), np.maximum(n_images_there, 1.0)
+    a, b = _error_variance(errors, here)
+    scaled = np.sort(errors / _scale(here, a, b))
+    return np.asarray(scaled[place - 1] * _scale(there, a, b))
 
 
 def with_intervals(predictions: pd.DataFrame, n_images: pd.Series, *, coverage: float = COVERAGE) -> pd.DataFrame:

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from streetimd_assets.schemas import TABLES
+from streetimd_assets.errors import ScienceError
+from streetimd_assets.schemas import HARDEST_FIRST, TABLES
 from streetimd_assets.science.holding_out import HeldOut
 from streetimd_assets.science.scoring import NO_SCORE, interval_of, score_predictions
 
 Array = npt.NDArray[np.float64]
+# features of the model looked at more closely, the first there is
+SAY_MOST = ("embeddings", "table", "both", "percentages")
 
 
 @dataclass(frozen=True)
@@ -204,3 +207,45 @@ def _declared(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
     # a missing text is None, whatever pandas made of it
     table[texts] = table[texts].where(table[texts].notna(), None)
     return table.sort_values(list(declared.key), ignore_index=True)
+
+
+def headline_model_id(scores: pd.DataFrame, predictions: pd.DataFrame, target: str | None = None) -> str:
+    """Name the model looked at more closely: ridge on embeddings under the hardest split there is.
+
+    It is named beforehand and not for its score, since the best of many flatters. Where there are no
+    embeddings, it is ridge on the features that stand in their place.
+
+    Parameters
+    ----------
+    scores, predictions
+        Rows of ``model_scores`` and ``lsoa_predictions``.
+    target
+        Only models of this column of ``deprivation_indices``; of any if left out.
+
+    Returns
+    -------
+    model_id
+        As in ``lsoa_predictions``; where ridge was not fitted, the first model by name.
+
+    Raises
+    ------
+    ScienceError
+        If there is no such model.
+    """
+    predicted = set(predictions["model_id"])
+    rows = scores[scores["model_id"].isin(predicted)]
+    if target is not None:
+        rows = rows[rows["target"] == target]
+        predicted = set(rows["model_id"])
+    ridge = rows[rows["estimator"] == "ridge"]
+    for split in HARDEST_FIRST:
+        for features in SAY_MOST:
+            found = ridge.loc[(ridge["split"] == split) & (ridge["feature_set"] == features), "model_id"]
+            if len(found):
+                return str(found.min())
+    if not predicted:
+        raise ScienceError(
+            f"lsoa_predictions holds no model of {target or 'any target'}; materialise model_scores and "
+            "lsoa_predictions again"
+        )
+    return str(min(predicted))

@@ -151,6 +151,43 @@ class Resamples:
             spread = squares - total**2 / n
             return np.where(spread > 1e-12 * max(squares.max(), 1e-300), 1 - errors / spread, np.nan)
 
+    def correlation(self, vectors: Array, values: Array, rows: npt.NDArray[np.intp] | None = None) -> Array:
+        """Pearson's r of each column with the values in each draw, shape (n_draws, n_columns).
+
+        It is worked out from sums within blocks, so that hundreds of columns cost little more than one.
+        NaN where a draw holds a single value of either.
+
+        Parameters
+        ----------
+        vectors
+            Shape (n, n_columns).
+        values
+            Shape (n,).
+        rows
+            Which LSOAs they are of, if not of all, shape (n,).
+        """
+        of = self.blocks if rows is None else self.blocks[rows]
+        x, y = _standardised(vectors), _standardised(values[:, None])
+
+        def drawn(columns: Array) -> Array:
+            sums = np.zeros((self.counts.shape[1], columns.shape[1]))
+            np.add.at(sums, of, columns)
+            return self.counts @ sums
+
+        n, sum_x, sum_y = drawn(np.ones((len(of), 1))), drawn(x), drawn(y)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread_x, spread_y = drawn(x**2) - sum_x**2 / n, drawn(y**2) - sum_y**2 / n
+            r = (drawn(x * y) - sum_x * sum_y / n) / np.sqrt(spread_x * spread_y)
+            # of a column that hardly varies, what is left of its variance is rounding
+            return np.where((spread_x > 1e-9 * n) & (spread_y > 1e-9 * n), np.clip(r, -1, 1), np.nan)
+
+
+def _standardised(columns: Array) -> Array:
+    """Bring columns to mean 0 and variance 1, so that sums of squares lose no digits; a constant one to 0."""
+    centred = columns - columns.mean(axis=0)
+    spread = np.where(np.ptp(columns, axis=0) > 0, centred.std(axis=0), np.inf)
+    return centred / spread
+
 
 def interval_of(draws: Array) -> tuple[float | None, float | None]:
     """Percentiles 2.5 and 97.5 of draws; None where fewer than half of them are known."""

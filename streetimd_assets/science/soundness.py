@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from streetimd_assets.schemas import HARDEST_FIRST
+from streetimd_assets.science import surrogates
+from streetimd_assets.science.correlation import eastings_and_northings, field_of
 
 Vectors = npt.NDArray[np.float32]
 # median |z| of a standard normal: of noise, the median |r| is this over the root of n - 1
@@ -167,9 +169,34 @@ def mirror_of_ranks(correlations: pd.DataFrame) -> float:
 
 
 def noise_beside_expected(noise: pd.DataFrame) -> float:
-    """Median |r| of the noise draws over what independent normal noise gives; 1 if all is well."""
-    n_lsoas = int(noise["n_lsoas"].iloc[0])
-    return float(noise["median_absolute_r"].median() * np.sqrt(n_lsoas - 1) / _MEDIAN_ABSOLUTE_NORMAL)
+    """Median |r| of the independent draws over what independent normal noise gives; 1 if all is well."""
+    draws = noise[noise["kind"] == "independent"]
+    n_lsoas = int(draws["n_lsoas"].iloc[0])
+    return float(draws["median_absolute_r"].median() * np.sqrt(n_lsoas - 1) / _MEDIAN_ABSOLUTE_NORMAL)
+
+
+def autocorrelation_of_surrogates(
+    target: "pd.Series[float]", places: pd.DataFrame, fields: pd.DataFrame, *, seed: int, n_draws: int = 20
+) -> tuple[float, float]:
+    """Moran's I of the target, and the mean of that of surfaces drawn from its field; alike if all is well.
+
+    Parameters
+    ----------
+    target
+        By ``lsoa_code``, named as in `fields`.
+    places
+        ``easting_m`` and ``northing_m`` (EPSG:27700), indexed by ``lsoa_code``.
+    fields
+        Rows of ``spatial_fields``.
+    seed, n_draws
+        Of the surfaces.
+    """
+    known = target.dropna().sort_index()
+    values, where = known.to_numpy(float), eastings_and_northings(places, known.index)
+    field = field_of(fields, str(target.name))
+    surfaces = surrogates.surrogate_surfaces(values, *where, n_draws=n_draws, seed=seed, field=field)
+    drawn = [surrogates.morans_i(surface, *where) for surface in surfaces.T]
+    return surrogates.morans_i(values, *where), float(np.mean(drawn))
 
 
 def noise_tolerance(noise: pd.DataFrame) -> float:
@@ -177,7 +204,8 @@ def noise_tolerance(noise: pd.DataFrame) -> float:
 
     A quarter, and more where few numbers were drawn: five standard errors of a median of so many.
     """
-    n_drawn = len(noise) * int(noise["n_dimensions"].iloc[0])
+    draws = noise[noise["kind"] == "independent"]
+    n_drawn = len(draws) * int(draws["n_dimensions"].iloc[0])
     return float(np.log(1.25) + 5 / np.sqrt(n_drawn))
 
 
@@ -217,3 +245,30 @@ def interval_coverage(scores: pd.DataFrame) -> float:
     whole = tuned_for_main_target(scores)
     rows = whole[(whole["estimator"] == "ridge") & (whole["split"] == "random_folds")]
     return float(rows["interval_coverage_share"].mean())
+
+
+def alike_among_neighbours(autocorrelation: pd.DataFrame, model_id: str) -> tuple[float, float]:
+    """Moran's I of a model's residuals and of its target, from ``residual_autocorrelation``; NaN if not known."""
+    rows = autocorrelation[autocorrelation["model_id"] == model_id]
+    if rows.empty:
+        return float("nan"), float("nan")
+    return float(rows["morans_i"].iloc[0]), float(rows["observed_morans_i"].iloc[0])
+
+
+def clusters_astray(clusters: pd.DataFrame) -> int:
+    """Count LSOAs of ``residual_clusters`` whose residual, or local I, has another sign than their cluster says.
+
+    Such as when high and low are swapped, which no statistic of the whole would show.
+    """
+    above = clusters["residual"] > clusters["residual"].mean()
+    own, _, around = clusters["cluster"].str.partition("_").to_numpy().T
+    is_named = clusters["cluster"].to_numpy() != "none"
+    wrong_side = above.to_numpy() != (own == "high")
+    wrong_sign = (clusters["local_i"].to_numpy() > 0) != (own == around)
+    return int(np.sum(is_named & (wrong_side | wrong_sign)))
+
+
+def ends_of_curve(curve: pd.DataFrame) -> tuple[float, float]:
+    """R² of the first and of the last step of ``learning_curve``, repeats together; NaN without rows."""
+    whole = curve[curve["repeat"] == "all"].sort_values("n_points_per_lsoa")["r2"].astype(float)
+    return (float(whole.iloc[0]), float(whole.iloc[-1])) if len(whole) else (float("nan"), float("nan"))

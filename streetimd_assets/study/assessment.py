@@ -22,7 +22,13 @@ class Assessment(Section):
         default=50, ge=1, le=1000, description="images to label per predicted category and half of its confidence"
     )
     n_labels_at_random: int = Field(default=300, ge=0, le=10_000, description="images to label at random besides")
-    n_example_features: int = Field(default=8, ge=1, le=50, description="leading features shown by example")
+    n_example_features: int = Field(
+        default=8,
+        ge=1,
+        le=50,
+        description="leading features shown by example; beside them the direction of the model, and of at most "
+        "three texts",
+    )
     n_examples: int = Field(default=6, ge=1, le=50, description="example images at each end of a feature")
     seed: int = Field(default=1, ge=0, description="seed of the random choices")
 

@@ -19,6 +19,14 @@ from streetimd_assets.study.categories import (
     bundled_category_sets,
     load_category_set,
 )
+from streetimd_assets.study.concepts import (
+    DEFAULT_SET,
+    ConceptSet,
+    Pairs,
+    Phrases,
+    bundled_concept_sets,
+    load_concept_set,
+)
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
 from streetimd_assets.study.features import Features, without_images
 from streetimd_assets.study.imagery import NO_IMAGES, Budget, Imagery
@@ -173,6 +181,9 @@ class Modelling(Section):
     n_noise_draws: int = Field(default=300, ge=20, description="draws of random noise")
     n_components: int = Field(default=20, ge=2, le=512, description="principal components kept")
     n_permutations: int = Field(default=5, ge=1, description="repeats of permutation importance")
+    n_clusters: int = Field(
+        default=20, ge=2, description="groups of correlated features whose importance is told as one"
+    )
     min_images_per_lsoa: int = Field(
         default=1, ge=1, description="LSOAs with fewer kept images are left out of correlation and models"
     )
@@ -199,6 +210,11 @@ class Study(Section):
     templates: Templates = Field(
         default=("a street view photo of {}.",), description="sentences the prompts of your own are put into"
     )
+    concept_set: str = Field(
+        default=DEFAULT_SET, description="texts of the package by which the look of streets is put into words"
+    )
+    concept_pair: Pairs = Field(default=(), description="and pairs of texts of your own")
+    concept_prompts: Phrases = Field(default=(), description="and phrases of your own, such as 'a derelict pub'")
     geography: Geography = Geography()
     deprivation: Deprivation = Deprivation()
     sampling: Sampling = Sampling()
@@ -224,6 +240,16 @@ class Study(Section):
             )
         return name
 
+    @field_validator("concept_set")
+    @classmethod
+    def _is_a_bundled_concept_set(cls, name: str) -> str:
+        if name not in bundled_concept_sets():
+            raise ValueError(
+                f"must be one of {', '.join(bundled_concept_sets())}; [[concept_pair]] tables and concept_prompts "
+                "add to it"
+            )
+        return name
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         if self.has_images and self.imagery.source == NO_IMAGES:
@@ -234,7 +260,7 @@ class Study(Section):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
         if self.geography.source == "synthetic" and self.imagery.source not in ("painted", NO_IMAGES):
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
-        _ = (self.categories, self.authorities)
+        _ = (self.categories, self.concepts, self.authorities)
         return self
 
     @cached_property
@@ -245,6 +271,11 @@ class Study(Section):
         if self.category_set:
             return load_category_set(self.category_set)
         return CategorySet(name=self.name, templates=self.templates, category=self.category)
+
+    @cached_property
+    def concepts(self) -> ConceptSet:
+        """The concept set named, with the study's own pairs and phrases."""
+        return load_concept_set(self.concept_set).with_own(self.concept_pair, self.concept_prompts)
 
     @cached_property
     def authorities(self) -> tuple[LocalAuthority, ...]:
@@ -318,6 +349,11 @@ class Study(Section):
     def feature_sets(self) -> tuple[str, ...]:
         """Sets of features that models are fitted on."""
         return ("embeddings", "percentages", "both") if self.has_images else ("table",)
+
+    @property
+    def share_columns(self) -> tuple[str, ...]:
+        """Columns of ``lsoa_features`` models read beside or instead of embeddings: shares, or area features."""
+        return self.area_features or tuple(f"{name}_share" for name in self.categories.content_names)
 
     @property
     def main_feature_set(self) -> str:

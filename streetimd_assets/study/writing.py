@@ -33,6 +33,12 @@ _OWN_CATEGORIES = """
 # name = "interior"
 # prompts = ["the inside of a building"]
 # is_reject = true
+
+# Texts of your own beside those of concept_set: opposites, each end an average of its phrases.
+# [[concept_pair]]
+# name = "flooded"
+# toward = ["a flooded street", "sandbags at the doors"]
+# away = ["a dry street", "doors without sandbags"]
 """
 
 
@@ -48,7 +54,7 @@ def commented_study(called: str = "my study") -> str:
     name = "-".join(words)[:60].strip("-")
     name = name if name[:1].isalpha() else f"study-{name}".strip("-")
     examples = {**_EXAMPLE, "name": name, "title": name.replace("-", " ").capitalize()}
-    lines = [_INTRODUCTION, *_fields(Study, examples, skip={"category"})]
+    lines = [_INTRODUCTION, *_fields(Study, examples, skip={"category", "concept_pair"})]
     for name, field in Study.model_fields.items():
         section = _section(field)
         if section is not None:

@@ -1,6 +1,7 @@
 """The synthetic world's deprivation: one latent surface, seven domains that show it more or less."""
 
 import math
+from collections.abc import Mapping
 from functools import cache
 
 import geopandas as gpd
@@ -95,11 +96,22 @@ def exponential_score(rank: npt.ArrayLike, n_lsoas: int) -> Values:
     return np.asarray(-23 * np.log(1 - scaled * (1 - math.exp(-100 / 23))))
 
 
-@cache
-def _world_deprivation(seed: int) -> pd.DataFrame:
-    lsoas = build_lsoas(seed=seed)
+def combine_domains(lsoas: pd.DataFrame, domains: Mapping[str, Values]) -> pd.DataFrame:
+    """Make a deprivation index of seven surfaces, as :func:`build_deprivation` says.
+
+    Parameters
+    ----------
+    lsoas
+        Columns ``lsoa_code`` and ``lad_code``: the whole world, for ranks are within it.
+    domains
+        A standard normal surface of each domain, higher is more deprived, shape (n_lsoas,).
+
+    Returns
+    -------
+    deprivation
+        The columns of ``deprivation_indices``.
+    """
     table = lsoas[["lsoa_code", "lad_code"]].assign(deprivation_index="synthetic")
-    domains = _domain_surfaces(lsoas, seed)
     ranks = {domain: _rank(values) for domain, values in domains.items()}
     total = sum(weight * exponential_score(ranks[domain], len(lsoas)) for domain, weight in DOMAIN_WEIGHTS.items())
     table = _with_measure(table, "imd", np.asarray(total))
@@ -108,18 +120,25 @@ def _world_deprivation(seed: int) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def _domain_surfaces(lsoas: gpd.GeoDataFrame, seed: int) -> dict[str, Values]:
-    """Mix the latent surface with a surface of each domain's own."""
-    inside = lsoas.geometry.representative_point()
-    latent = _standardised(latent_deprivation(lsoas, seed=seed))
+def domain_surfaces(latent: Values, own: Mapping[str, Values]) -> dict[str, Values]:
+    """Mix the latent surface with a surface of each domain's own, all of shape (n_lsoas,)."""
+    latent = _standardised(latent)
     surfaces = {}
     for domain in DOMAINS:
-        own = neighbourhood_surface(inside.x, inside.y, list(lsoas["lsoa_code"]), key=(domain, seed))
         # two smooth surfaces correlate by chance; taking that out leaves what the table above says
-        own = _standardised(_standardised(own) - latent * np.mean(_standardised(own) * latent))
+        rest = _standardised(own[domain])
+        rest = _standardised(rest - latent * np.mean(rest * latent))
         shared = _LATENT_CORRELATION[domain]
-        surfaces[domain] = shared * latent + math.sqrt(1 - shared**2) * own
+        surfaces[domain] = shared * latent + math.sqrt(1 - shared**2) * rest
     return surfaces
+
+
+@cache
+def _world_deprivation(seed: int) -> pd.DataFrame:
+    lsoas = build_lsoas(seed=seed)
+    inside, codes = lsoas.geometry.representative_point(), list(lsoas["lsoa_code"])
+    own = {domain: neighbourhood_surface(inside.x, inside.y, codes, key=(domain, seed)) for domain in DOMAINS}
+    return combine_domains(lsoas, domain_surfaces(latent_deprivation(lsoas, seed=seed), own))
 
 
 def _in_its_unit(domain: str, values: Values) -> Values:

@@ -117,7 +117,9 @@ def test_every_asset_is_in_a_job_and_the_large_pages_for_raters_only_in_theirs()
     assert set().union(*of.values()) == set(ASSETS)
     assert of["label"] == {"label_candidates", "labelling_page"}
     assert of["collect"].isdisjoint(of["label"] | of["analyse"] | of["report_local_authority"])
-    assert {"category_embeddings", "prompt_variants"} <= of["collect"]
+    assert {"category_embeddings", "prompt_variants", "concept_directions"} <= of["collect"]
+    # what needs no encoder is none of its work
+    assert {"concept_correlations", "example_words"} <= of["analyse"]
     assert {"image_labels", "label_figures", "example_images", "example_sheet", "study_report"} <= of["analyse"]
 
 

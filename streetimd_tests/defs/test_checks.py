@@ -20,14 +20,19 @@ from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import (
     classification,
     comparison,
+    components,
+    concepts,
     correlation,
     features,
     fitted,
     forest_table,
     importance,
+    learning_curve,
     local_scores,
     panoramas,
+    residuals,
     sampling,
+    texts,
 )
 from streetimd_assets.synthetic import deprivation, geography
 from streetimd_assets.synthetic.painting import PaintedStreets
@@ -142,9 +147,33 @@ def ranks_the_other_way(rows):
     return rows.assign(spearman_r=rows["spearman_r"].where(~wrong, -rows["spearman_r"]))
 
 
+def two_alike(rows):
+    """The second phrase is given the direction of the first."""
+    prompts = rows.index[rows["kind"] == "prompt"]
+    embeddings = rows["embedding"].to_dict()
+    return rows.assign(embedding=pd.Series(embeddings | {prompts[1]: embeddings[prompts[0]]}))
+
+
 def components_reversed(made):
     table, scores = made
     return table.assign(explained_variance_share=table["explained_variance_share"].to_numpy()[::-1]), scores
+
+
+def high_for_low(rows):
+    """Every LSOA in a clump of the other side than its residual."""
+    is_high = rows["residual"] > rows["residual"].mean()
+    return rows.assign(cluster=np.where(is_high, "low_low", "high_high"), local_i=0.5)
+
+
+def one_more_step(**columns):
+    """A curve that goes on from where it ends."""
+
+    def longer(rows):
+        last = rows[rows["repeat"] == "all"].iloc[[-1]]
+        n_points = last["n_points_per_lsoa"] + 1
+        return pd.concat([rows, last.assign(n_points_per_lsoa=n_points, **columns)], ignore_index=True)
+
+    return longer
 
 
 class Mute:
@@ -176,7 +205,13 @@ MADE_BY = {
     "planted_scenes": (PaintedStreets, "planted_scenes"),
     "imd_correlations": (correlation, "dimension_correlations"),
     "noise_correlations": (correlation, "noise_correlations"),
-    "embedding_components": (correlation, "principal_components"),
+    "spatial_fields": (correlation, "spatial_fields"),
+    "embedding_components": (components, "principal_components"),
+    "concept_directions": (texts, "concept_directions"),
+    "concept_correlations": (concepts, "concept_correlations"),
+    "residual_autocorrelation": (residuals, "residual_autocorrelation"),
+    "residual_clusters": (residuals, "residual_clusters"),
+    "learning_curve": (learning_curve, "learning_curve"),
     "local_authority_scores": (local_scores, "score_local_authority"),
 }
 # or another one, for some checks
@@ -186,7 +221,11 @@ MADE_BESIDE = {
     "every_image_is_embedded": (embedding_defs, "_chunks"),
     "scale_is_the_models_own": (embedding_defs.LazyEncoder, "loaded"),
 }
-OF_THE_STUDY = {"imd_correlations", "noise_correlations", "embedding_components", "feature_importances"}
+OF_THE_STUDY = {
+    *("spatial_fields", "imd_correlations", "noise_correlations", "embedding_components", "concept_correlations"),
+    "feature_importances",
+    *("residual_autocorrelation", "residual_clusters", "learning_curve"),
+}
 SPOILT = [
     ("lsoa_boundaries", "no_lsoa_is_missing", without_first_of_each),
     ("lsoa_boundaries", "outlines_do_not_overlap", larger_outlines),
@@ -222,10 +261,30 @@ SPOILT = [
     ("lsoa_features", "most_lsoas_have_images", put(n_images_kept=0)),
     ("planted_lsoas", "planted_shares_sum_to_one", put(park_planted_share=0.9)),
     ("planted_scenes", "every_picture_was_planted", drop_first),
+    ("spatial_fields", "surrogates_keep_autocorrelation", put(range_m=1.0)),
     ("imd_correlations", "ranks_and_scores_mirror_each_other", ranks_the_other_way),
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),
     ("embedding_components", "components_are_in_order", components_reversed),
+    ("residual_autocorrelation", "every_model_is_examined", drop_first),
+    (
+        "residual_autocorrelation",
+        "residuals_are_less_alike_than_the_target",
+        put(morans_i=lambda rows: rows["observed_morans_i"] + 0.2),
+    ),
+    ("residual_clusters", "every_lsoa_has_one_cluster", drop_first),
+    # high and low swapped, or taken from another row
+    ("residual_clusters", "clusters_follow_their_residuals", high_for_low),
+    ("learning_curve", "same_lsoas_at_every_step", in_part(0.5, n_lsoas=21)),
+    ("learning_curve", "more_points_do_not_read_worse", one_more_step(r2=-0.9, r2_low=-1.0, r2_high=-0.8)),
+    (
+        "concept_directions",
+        "directions_have_unit_length",
+        put(embedding=lambda rows: rows["embedding"].map(lambda direction: 3 * direction)),
+    ),
+    ("concept_directions", "texts_differ_to_the_model", two_alike),
+    ("concept_correlations", "words_mirror_ranks_and_scores", ranks_the_other_way),
+    ("concept_correlations", "texts_say_more_than_random_words", put(random_word_p_value=0.5)),
     (
         "local_authority_scores",
         "predictions_are_not_one_sided",
@@ -331,10 +390,20 @@ def test_a_check_of_the_models_catches_the_mistake_it_is_for(copy, instance, mod
         assert check.replace("_", " ") in failure_sentence(result)
 
 
-def test_an_importance_no_larger_than_its_spread_is_warned_of(copy, instance, monkeypatch):
-    table = store_of(copy.study, copy.folder).read("feature_importances").assign(importance_sd=1.0)
-    monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: table)
+def test_an_importance_no_larger_than_chance_gives_is_warned_of(copy, instance, monkeypatch):
+    table = store_of(copy.study, copy.folder).read("feature_importances")
+    # above the band, as one feature in forty is by chance, but not above the highest of as many by chance
+    spoilt = table.assign(band_low=-1.0, band_high=-0.9, band_top=table["importance"].max())
+    monkeypatch.setattr(importance, "feature_importances", lambda *args, **kwargs: spoilt)
     see_it_fail(copy, instance, "feature_importances", "leading_feature_stands_out")
+
+
+def test_a_study_without_images_has_no_learning_curve_and_goes_on(copy, instance):
+    shutil.rmtree(copy.folder / "demo/tables/image_embeddings")
+    result = copy.run("analyse", instance, ["learning_curve"])
+    assert result.success
+    assert all(evaluation.passed for evaluation in evaluations(result).values())
+    assert store_of(copy.study, copy.folder).read("learning_curve").empty
 
 
 def test_every_check_of_these_stages_is_spoilt_here(tiny):

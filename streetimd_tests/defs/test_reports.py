@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 import pytest
 
 from streetimd_assets.defs import provenance
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import page_result
+from streetimd_assets.science.fitted import load_model
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import load_study
 from streetimd_tests.defs.conftest import PLACE
@@ -65,9 +67,43 @@ def test_example_images_are_the_extremes_of_the_leading_features(house):
     assert len(examples) > 20
 
 
+def test_directions_of_the_model_and_of_the_strongest_texts_are_among_the_examples(house):
+    examples, words = house.store.read("example_images"), house.store.read("example_words")
+    texts = house.store.read("concept_directions").set_index("concept")["embedding"]
+    found = house.store.read("concept_correlations").query("measure == 'imd_rank' and kind != 'random'")
+    strongest = found.loc[found["pearson_r"].abs().nlargest(3).index, "concept"]
+    shown = {f"concept: {name}" for name in strongest}
+    assert {"ridge_direction", *shown} <= set(examples["feature"])
+    # after the features, however many of those there are
+    last = examples.loc[~examples["feature"].isin({"ridge_direction", *shown}), "feature_position"].max()
+    assert examples.loc[examples["feature"] == "ridge_direction", "feature_position"].unique() == [last + 1]
+    rows, embeddings = house.store.read_embeddings(PLACE)
+    vectors = dict(zip(rows["image_id"], embeddings, strict=True))
+    for name in strongest:
+        some = examples[examples["feature"] == f"concept: {name}"]
+        assert np.allclose(some["value"], [vectors[image] @ texts[name] for image in some["image_id"]], atol=1e-5)
+        assert some["model_id"].isna().all()
+    assert {"ridge_direction", *shown} <= set(words["feature"])
+    assert set(words["text"]) <= set(house.study.concepts.prompts)
+    assert not words["feature"].str.contains("share").any()
+
+
+def test_the_ridge_direction_is_of_the_model_that_was_kept(house):
+    """Images at its high end are those whose LSOAs the model would give a higher rank."""
+    models = house.store.read("fitted_models").to_dict("records")
+    model = load_model(next(row for row in models if row["model_id"] == "imd_rank/embeddings-mean/ridge"))
+    some = house.store.read("example_images").query("feature == 'ridge_direction'")
+    rows, embeddings = house.store.read_embeddings(PLACE)
+    vectors = dict(zip(rows["image_id"], embeddings, strict=True))
+    seen = pd.DataFrame([vectors[image] for image in some["image_id"]], columns=list(model.feature_names))
+    assert np.corrcoef(model.predict(seen), some["value"])[0, 1] > 0.999
+
+
 def test_the_sheet_of_examples_shows_each_picture_and_no_map(house):
     sheet = read(house.page("example_sheet"))
     assert len(sheet.attributes("img")) == len(house.store.read("example_images"))
+    words = house.store.read("example_words")
+    assert sheet.words.count("In words:") == 2 * words["feature"].nunique()
     assert not sheet.attributes("svg")
     assert "SYNTHETIC IMAGES" in sheet.words
 
@@ -76,7 +112,7 @@ def test_every_section_of_the_study_report_is_filled_but_that_of_labels(study_re
     assert "has no rows yet" not in study_report.words
     assert "have no rows yet" not in study_report.words
     assert "Nobody has labelled images yet" in study_report.words
-    assert len([drawn for drawn in study_report.attributes("svg") if drawn.get("class") == "map"]) == 6
+    assert len([drawn for drawn in study_report.attributes("svg") if drawn.get("class") == "map"]) == 7
 
 
 def test_the_reports_say_what_they_were_made_from(house, study_report, local_report):
@@ -123,13 +159,15 @@ def test_the_study_report_says_when_it_was_made_and_stays_the_same_version(tiny,
 
 def test_without_tables_that_may_be_missing_the_study_report_still_has_its_sections(tiny, tmp_path):
     def lose(house):
-        for name in ("example_images", "label_agreement", "noise_correlations", "lsoa_predictions"):
+        for name in ("example_images", "label_agreement", "noise_correlations", "lsoa_predictions",
+                     "concept_correlations", "example_words"):  # fmt: skip
             house.store.path(name).unlink()
         house.store.path("prompt_sensitivities", PLACE).unlink()
 
     made_again(tiny, tmp_path, "study_report", lose)
     words = read(tmp_path / "demo" / "pages" / "study_report.html").words
-    for name in ("example_images", "noise_correlations", "lsoa_predictions", "prompt_sensitivities"):
+    for name in ("example_images", "noise_correlations", "lsoa_predictions", "prompt_sensitivities",
+                 "concept_correlations"):  # fmt: skip
         assert f"{name} has no rows yet" in words
 
 

@@ -24,32 +24,45 @@ REPORTS = {"local_authority_report", "study_report"}
 SHEETS = {"classification_report", "labelling_page", "example_sheet"}
 COMPARED = {"model_scores", "model_differences", "lsoa_predictions", "fitted_models"}
 MODELS = {*COMPARED, "feature_importances"}
+# they draw random surfaces, or the numbers these are drawn from
+SURFACES = {"spatial_fields", "imd_correlations", "noise_correlations"}
+LEFT_OVER = {"residual_autocorrelation", "residual_clusters"}
 # what each change decides itself, beside the reports; what follows is stale once these come out different
 DECIDED_BY = {
     "a prompt of a category": {"category_embeddings", "prompt_variants", "labelling_page", "image_labels"},
     "the label of a category": SHEETS,
     "title": {*SHEETS, "imagery_map", "attribution_sheet"},
     "sampling.spacing_m": {"sample_points"},
-    "deprivation.target": {*MODELS, "noise_correlations", "embedding_components", "example_sheet"},
+    "a text of one's own": {"concept_directions"},
+    "concept_set": {"concept_directions"},
+    "deprivation.target": {
+        *(*MODELS, "spatial_fields", "noise_correlations", "embedding_components", "concept_correlations"),
+        *(*LEFT_OVER, "learning_curve"),
+        *("example_images", "example_words", "example_sheet"),
+    },
     "modelling.n_trees": MODELS,
     "modelling.n_repeats": {"model_scores", "model_differences"},
-    "modelling.block_side_m": COMPARED,
+    "modelling.block_side_m": {*COMPARED, "concept_correlations", "learning_curve"},
     "modelling.feature_set": COMPARED,
     "modelling.enough_images_per_lsoa": COMPARED,
     "modelling.n_permutations": {"feature_importances"},
+    "modelling.n_clusters": {"feature_importances"},
     "modelling.n_noise_draws": {"noise_correlations"},
-    "modelling.n_components": {"embedding_components"},
-    "modelling.seed": {*MODELS, "noise_correlations"},
+    "modelling.n_components": {"embedding_components", "feature_importances"},
+    "modelling.effort": {*MODELS, "imd_correlations", "concept_correlations", "learning_curve"},
+    "modelling.seed": {*MODELS, *SURFACES, *LEFT_OVER, "concept_correlations", "learning_curve"},
+    "modelling.n_folds": {*MODELS, "concept_correlations", "learning_curve"},
+    "modelling.statistic": {*MODELS, "example_images", "example_words"},
     "assessment.n_per_category": {"assessment_images"},
     "assessment.rewordings": {"prompt_variants"},
     "assessment.n_labels_per_group": {"label_candidates"},
-    "assessment.n_examples": {"example_images"},
-    "encoder.weights": {"image_embeddings", "category_embeddings", "prompt_variants"},
+    "assessment.n_examples": {"example_images", "example_words"},
+    "encoder.weights": {"image_embeddings", "category_embeddings", "prompt_variants", "concept_directions"},
     "encoder.batch_size": set(),
     "imagery.max_connections": set(),
 }
 # what a report does not name: it follows where a number comes out different
-NOT_PRINTED = {"a prompt of a category", "encoder.batch_size", "imagery.max_connections"}
+NOT_PRINTED = {"a prompt of a category", "a text of one's own", "encoder.batch_size", "imagery.max_connections"}
 
 
 def demo():
@@ -69,6 +82,11 @@ def changed(change):
         return study.model_copy(update={section: part.model_copy(update={field: VALUES[change]})})
     if section == "title":
         return study.model_copy(update={"title": "Another title"})
+    if section == "concept_set":
+        return type(study).model_validate(study.model_dump() | {"concept_set": "street-life"})
+    if change == "a text of one's own":
+        pair = {"name": "wet", "toward": ["a wet street"], "away": ["a dry street"]}
+        return type(study).model_validate(study.model_dump() | {"concept_pair": [pair]})
     told = {"prompts": ["a row of shop windows"]} if "prompt" in change else {"label": "another name"}
     first, *others = study.model_dump()["category"]
     return type(study).model_validate(study.model_dump() | {"category": [first | told, *others]})
@@ -77,15 +95,19 @@ def changed(change):
 VALUES = {
     "sampling.spacing_m": 30.0,
     "deprivation.target": "imd_score",
+    "modelling.effort": "full",
     "modelling.n_trees": 77,
     "modelling.n_repeats": 9,
     "modelling.block_side_m": 900.0,
+    "modelling.n_folds": 9,
     "modelling.feature_set": "both",
     "modelling.enough_images_per_lsoa": 3,
     "modelling.n_permutations": 9,
+    "modelling.n_clusters": 9,
     "modelling.n_noise_draws": 99,
     "modelling.n_components": 9,
     "modelling.seed": 9,
+    "modelling.statistic": "median",
     "assessment.n_per_category": 3,
     "assessment.rewordings": ("{} by the road.",),
     "assessment.n_labels_per_group": 7,

@@ -85,15 +85,10 @@ def made_up_tables(lsoas=None, seed=0):
         "prompt_sensitivities": made_up_sensitivities(),
         "lsoa_features": made_up_features(codes, lads, rng),
         "imd_correlations": made_up_correlations(n, rng),
-        "noise_correlations": pd.DataFrame(
-            {
-                "draw": range(100),
-                "max_absolute_r": np.linspace(0.1, 0.2, 100),
-                "median_absolute_r": 0.05,
-                "n_dimensions": N_DIMENSIONS,
-                "n_lsoas": n,
-            }
+        "noise_correlations": pd.concat(
+            [made_up_draws("independent", 0.1, 0.2, n), made_up_draws("spatial", 0.25, 0.45, n)], ignore_index=True
         ),
+        "spatial_fields": made_up_fields(n),
         "embedding_components": pd.DataFrame(
             {
                 "component": range(1, 6),
@@ -101,16 +96,22 @@ def made_up_tables(lsoas=None, seed=0):
                 "pearson_r": [0.1, -0.6, 0.2, 0.0, 0.1],
                 "spearman_r": 0.1,
                 "n_lsoas": n,
+                "loadings": list(np.linalg.qr(rng.normal(size=(N_DIMENSIONS, 5)))[0].T),
             }
         ),
         "model_scores": made_up_scores(n),
         "model_differences": made_up_differences(made_up_scores(n)),
         "lsoa_predictions": made_up_predictions(codes, lads, rank, rng),
+        "residual_autocorrelation": made_up_autocorrelation(n),
+        "residual_clusters": made_up_clusters(codes, lads),
+        "learning_curve": made_up_curve(n),
         "component_scores": pd.DataFrame(
             {"lsoa_code": codes, "component_1": rng.normal(size=n), "component_2": rng.normal(size=n)}
         ),
         "feature_importances": made_up_importances(),
         "example_images": made_up_examples(codes, lads),
+        "example_words": made_up_words(),
+        "concept_correlations": made_up_concepts(n),
         "local_authority_scores": pd.DataFrame(
             {
                 "model_id": [f"imd_rank/embeddings-mean/ridge/{split}" for split in SPLITS],
@@ -142,6 +143,34 @@ def made_up_features(codes, lads, rng):
     return features
 
 
+def made_up_draws(kind, low, high, n):
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "draw": range(100),
+            "max_absolute_r": np.linspace(low, high, 100),
+            "median_absolute_r": low / 2,
+            "n_dimensions": N_DIMENSIONS,
+            "n_lsoas": n,
+        }
+    )
+
+
+def made_up_fields(n):
+    return pd.DataFrame(
+        {
+            "measure": MEASURES,
+            "morans_i": 0.52,
+            "range_m": 2_345.0,
+            "smooth_share": 0.7,
+            "shape": "exponential",
+            "stretch": 1.0,
+            "bearing_deg": 0.0,
+            "n_lsoas": n,
+        }
+    )
+
+
 def made_up_correlations(n, rng):
     tables = []
     for measure in MEASURES:
@@ -155,6 +184,10 @@ def made_up_correlations(n, rng):
                     "spearman_r": r,
                     "p_value": 0.01,
                     "q_value": np.where(np.abs(r) > 0.3, 0.01, 0.5),
+                    "spatial_p_value": 0.02,
+                    "spatial_q_value": np.where(np.abs(r) > 0.5, 0.02, 0.6),
+                    "spectral_p_value": 0.02,
+                    "spectral_q_value": np.where(np.abs(r) > 0.4, 0.02, 0.6),
                     "n_lsoas": n,
                 }
             )
@@ -264,18 +297,89 @@ def made_up_predictions(codes, lads, rank, rng):
     return pd.concat(tables, ignore_index=True)
 
 
-def made_up_importances():
-    features = ["mean_embedding_003", "park_share", "mean_embedding_001"]
+def made_up_autocorrelation(n):
+    return pd.DataFrame(
+        [
+            {
+                "model_id": f"imd_rank/{features}/{estimator}/{split}",
+                "split": split,
+                "morans_i": morans_i + 0.1 * place,
+                "expected_i": -1 / (n - 1),
+                "p_value": 0.001 if morans_i else 0.4,
+                "observed_morans_i": 0.52,
+                "n_neighbours": 8,
+                "n_lsoas": n,
+            }
+            for place, split in enumerate(SPLITS)
+            for features, estimator, morans_i in (
+                ("embeddings-mean", "ridge", 0.21),
+                ("embeddings-mean", "random_forest", 0.0),
+                ("baseline", "mean", 0.5),
+            )
+        ]
+    )
+
+
+def made_up_clusters(codes, lads):
+    """The first local authority's LSOAs are of every kind, the others of none."""
+    kinds = ["low_low", "low_high", "high_low", "high_high", "none"]
     return pd.DataFrame(
         {
-            "model_id": "imd_rank/both-mean/random_forest",
-            "method": ["permutation"] * 3 + ["gini"] * 3,
-            "feature": features * 2,
-            "importance": [0.2, 0.1, -0.01, 0.5, 0.3, 0.2],
-            "importance_sd": [0.02, 0.01, 0.01, 0.1, 0.1, 0.1],
-            "position": [1, 2, 3, 1, 2, 3],
+            "model_id": f"imd_rank/embeddings-mean/ridge/{SPLITS[-1]}",
+            "lsoa_code": codes,
+            "lad_code": lads,
+            "residual": 0.0,
+            "local_i": 0.0,
+            "cluster": [kinds[k % 5] if k < 25 else "none" for k in range(len(codes))],
+            "p_value": 0.5,
+            "q_value": 0.5,
         }
     )
+
+
+def made_up_curve(n):
+    return pd.DataFrame(
+        [
+            {
+                "n_points_per_lsoa": k,
+                "repeat": repeat,
+                "split": SPLITS[-1],
+                "estimator": "ridge",
+                "mean_points_per_lsoa": float(min(k, 6)),
+                "mean_images_per_lsoa": 4.0 * min(k, 6),
+                "r2": r2,
+                "r2_low": r2 - 0.05 if repeat == "all" else None,
+                "r2_high": r2 + 0.05 if repeat == "all" else None,
+                "n_lsoas": n,
+            }
+            for k, r2 in ((1, 0.40), (2, 0.47), (3, 0.495), (8, 0.50))
+            for repeat in ("0", "all")
+        ]
+    )
+
+
+def made_up_importances():
+    """Three features by permutation and Gini, two groups of each sort, and two shares by SHAP."""
+    features = ["mean_embedding_003", "park_share", "mean_embedding_001"]
+    forest, boosted = "imd_rank/both-mean/random_forest", "imd_rank/percentages/lightgbm"
+    eight = "\n".join([f"mean_embedding_{number:03d}" for number in range(7)] + ["park_share"])
+    columns = ["model_id", "method", "feature", "importance", "importance_sd", "band_low", "band_high", "band_top",
+               "top_share", "direction_r", "position", "members"]  # fmt: skip
+    none = float("nan")
+    rows = [
+        *((forest, "permutation", name, value, sd, -0.02, 0.05, 0.12, share, none, place, None)
+          for place, (name, value, sd, share) in enumerate(
+              zip(features, [0.2, 0.1, -0.01], [0.02, 0.01, 0.01], [1.0, 0.5, 0.0], strict=True), start=1)),
+        *((forest, "gini", name, value, 0.1, 0.0, high, 0.4, 1.0, none, place, None)
+          for place, (name, value, high) in enumerate(
+              zip(features, [0.5, 0.3, 0.2], [0.3, 0.1, 0.3], strict=True), start=1)),
+        (forest, "permutation_cluster", "cluster_01", 0.3, 0.02, -0.02, 0.05, 0.06, none, none, 1, eight),
+        (forest, "permutation_cluster", "cluster_02", 0.04, 0.02, -0.02, 0.05, 0.06, none, none, 2, features[0]),
+        (forest, "permutation_component", "component_02", 0.04, 0.02, -0.02, 0.05, 0.06, none, none, 1, eight),
+        (boosted, "shap", "terrace_share", 80.0, 5.0, 10.0, 20.0, 25.0, none, -0.9, 1, None),
+        (boosted, "shap", "park_share", 15.0, 5.0, 10.0, 20.0, 25.0, none, 0.1, 2, None),
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def made_up_sensitivities():
@@ -321,3 +425,46 @@ def made_up_examples(codes, lads):
         for position in (1, 2)
     ]
     return pd.DataFrame(rows)
+
+
+def made_up_concepts(n):
+    """Two pairs, forty texts and thirty random words; the first text goes most with deprivation."""
+    names = [("run down", "pair"), ("busy", "pair"), *((f"text {k:02d}", "prompt") for k in range(40))]
+    names += [(f"random: thing {k:02d}", "random") for k in range(30)]
+    names += [(f"random: thing {k:02d} − other", "random") for k in range(30)]
+    tables = []
+    for measure, sign in (("imd_rank", -1), ("imd_score", 1)):
+        texts = np.linspace(0.6, -0.5, 40)
+        random = np.linspace(-0.2, 0.2, 30)
+        r = sign * np.array([0.55, -0.1, *texts, *random, *(random / 2)])
+        rows = pd.DataFrame(names, columns=["concept", "kind"]).assign(measure=measure, toward="high\nhigher")
+        is_pair = (rows["kind"] == "pair") | rows["concept"].str.contains(" − ")
+        rows["away"] = np.where(is_pair, "low\nlower", None)
+        is_random = rows["kind"] == "random"
+        tables.append(
+            rows.assign(
+                pearson_r=r,
+                pearson_r_low=r - 0.1,
+                pearson_r_high=r + 0.15,
+                spearman_r=r,
+                spatial_p_value=0.01,
+                spatial_q_value=np.where(is_random, np.nan, np.where(np.abs(r) > 0.3, 0.02, 0.4)),
+                random_word_p_value=np.where(is_random, np.nan, np.where(np.abs(r) > 0.2, 1 / 31, 0.5)),
+                n_lsoas=n,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def made_up_words():
+    """Two texts at each end of the first feature of the examples."""
+    return pd.DataFrame(
+        {
+            "feature": "mean_embedding_003",
+            "feature_position": 1,
+            "end": ["high", "high", "low", "low"],
+            "position": [1, 2, 1, 2],
+            "text": ["a boarded-up shop", "litter", "a village green", "hanging baskets"],
+            "value": [2.34, 1.5, -1.9, -1.2],
+        }
+    )

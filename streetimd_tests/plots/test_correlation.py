@@ -31,17 +31,32 @@ def test_dimensions_stand_from_the_strongest_down_whatever_their_sign(tables):
     assert n_negative == (r_of(tables, "crime_score") < 0).sum()
 
 
-def test_the_noise_band_runs_from_5_to_95_percent_of_the_largest_r_of_noise(tables):
+@pytest.mark.parametrize("floor", [correlation.SAMPLING, correlation.SPATIAL], ids=lambda floor: floor.kind)
+def test_each_band_runs_from_5_to_95_percent_of_the_largest_r_of_its_noise(tables, floor):
     figure = draw(tables, measure="imd_rank")
-    band = next(shape for shape in figure.layout.shapes if shape.type == "rect")
-    largest = tables["noise_correlations"]["max_absolute_r"]
+    (band,) = [shape for shape in figure.layout.shapes if shape.type == "rect" and shape.name == floor.name]
+    largest = tables["noise_correlations"].query("kind == @floor.kind")["max_absolute_r"]
     assert (band.y0, band.y1) == pytest.approx((largest.quantile(0.05), largest.quantile(0.95)))
-    assert any("sampling-noise floor" in annotation.text for annotation in figure.layout.annotations)
+    (label,) = [annotation for annotation in figure.layout.annotations if floor.name in annotation.text]
+    assert label.y == band.y1
 
 
-def test_the_distribution_of_noise_counts_every_draw(tables):
-    (bars,) = [trace for trace in draw(tables, measure="imd_rank").data if trace.type == "bar"]
-    assert sum(bars.x) == len(tables["noise_correlations"])
+def test_the_bands_differ_without_colour(tables):
+    bands = [shape for shape in draw(tables, measure="imd_rank").layout.shapes if shape.type == "rect"]
+    assert {bool(band.line.width) for band in bands} == {True, False}
+
+
+def test_the_distributions_of_noise_count_every_draw(tables):
+    bars = [trace for trace in draw(tables, measure="imd_rank").data if trace.type == "bar"]
+    assert [sum(trace.x) for trace in bars] == [100, 100]
+    assert sum(sum(trace.x) for trace in bars) == len(tables["noise_correlations"])
+    assert bars[0].marker.pattern.shape != bars[1].marker.pattern.shape
+
+
+def test_a_study_without_spatial_draws_keeps_the_sampling_floor(tables):
+    noise = tables["noise_correlations"].query("kind == 'independent'")
+    names = {shape.name for shape in draw(tables, noise, measure="imd_rank").layout.shapes}
+    assert names == {correlation.SAMPLING.name}
 
 
 def test_without_noise_no_floor_is_drawn(tables):
@@ -65,12 +80,3 @@ def test_axes_say_which_way_deprivation_runs_and_how_many_lsoas_there_are(tables
         title = draw(tables, measure=measure, order=order).layout.yaxis.title.text
         assert direction in title
         assert "100 LSOAs" in title
-
-
-def test_components_show_their_variance_its_running_sum_and_r(tables):
-    figure = correlation.component_variances_and_correlations(tables["embedding_components"], target="imd_rank")
-    variance, running, r = figure.data
-    assert variance.y == pytest.approx([40, 20, 10, 5, 2])
-    assert running.y == pytest.approx([40, 60, 70, 75, 77])
-    assert r.y == pytest.approx([0.1, -0.6, 0.2, 0.0, 0.1])
-    assert "1 = most deprived" in figure.layout.xaxis2.title.text

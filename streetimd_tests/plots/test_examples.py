@@ -11,8 +11,10 @@ from streetimd_tests.plots.made_up_tables import (
     HEADING,
     SCRIPT,
     TITLES,
+    made_up_concepts,
     made_up_examples,
     made_up_lsoas,
+    made_up_words,
 )
 from streetimd_tests.plots.reading_pages import ReadPage
 
@@ -73,6 +75,38 @@ def test_no_examples_leave_a_sentence(examples):
 
 def test_script_planted_in_examples_comes_out_as_text(examples):
     named = ["feature", "image_id", "lsoa_code", "category", "credit", "licence", "viewer_url"]
-    page = page_of(examples.assign(**dict.fromkeys(named, SCRIPT)))
+    planted = made_up_words().assign(text=SCRIPT, feature=SCRIPT)
+    page = page_of(examples.assign(**dict.fromkeys(named, SCRIPT)), words=planted)
     assert page.words.count(SCRIPT) > 5
     assert all("alert(1)" not in script for script in page.code)
+
+
+def test_the_words_at_each_end_stand_above_its_pictures(examples):
+    words = page_of(examples, words=made_up_words()).words
+    assert "Where it is highest In words: a boarded-up shop (2.3), litter (1.5). value" in words
+    assert "Where it is lowest In words: a village green (−1.9), hanging baskets (−1.2). value" in words
+    # a share has none
+    assert words.count("In words:") == 2
+    assert "texts and images lie apart in the model’s space" in words
+    assert "Words are the phrases" not in page_of(examples).words
+
+
+def as_direction(examples, feature):
+    """The first feature is a direction instead."""
+    return examples.assign(feature=examples["feature"].replace("mean_embedding_003", feature))
+
+
+@pytest.mark.parametrize(("target", "word"), [("imd_rank", "less"), ("imd_score", "more")])
+def test_of_the_models_direction_the_page_says_where_it_leads(examples, target, word):
+    page = page_of(as_direction(examples, "ridge_direction"), target=target)
+    assert "1. Direction of ridge regression" in page.words
+    assert f"that the model predicts: {word} deprived" in page.words
+    assert "After them come directions" in page.words
+
+
+def test_a_text_is_named_in_quotes_with_its_correlation(examples):
+    page = page_of(as_direction(examples, "concept: text 00"), concepts=made_up_concepts(25))
+    assert "1. Words: “text 00”" in page.words
+    assert "their place goes with IMD rank (1 = most deprived) at r = −0.60" in page.words
+    assert "where it is high, LSOAs tend to be more deprived" in page.words
+    assert "After them come directions" not in page_of(examples).words

@@ -33,11 +33,12 @@ def local_page(tables, lsoas, **changes):
 
 
 def of_authority(tables, lsoas):
-    """Rows of the first local authority, and its LSOAs."""
+    """What the first local authority's report is given: its rows, without the study's components, and its LSOAs."""
     own = lsoas[lsoas["lad_code"] == lsoas["lad_code"].iloc[0]]
     rows = {
         name: table[table["lsoa_code"].isin(own["lsoa_code"])] if "lsoa_code" in table else table
         for name, table in tables.items()
+        if not name.startswith(("component", "embedding_component"))
     }
     return rows, own
 
@@ -100,9 +101,36 @@ def test_coverage_is_counted_by_local_authority_and_status(study, tables):
     assert "from January 2020 to August 2020" in study.words
 
 
-def test_noise_and_p_values_are_put_in_their_place(study):
-    assert "sampling-noise floor" in study.words
-    assert "p-values and q-values take LSOAs as independent, which they are not" in study.words
+def test_noise_and_p_values_are_put_in_their_place(study, tables):
+    rows = tables["imd_correlations"].query("measure == 'imd_rank'")
+    found = [(rows[f"{kind}q_value"] < 0.05).sum() for kind in ("spatial_", "spectral_", "")]
+    assert len(set(found)) == 3
+    assert f"{found[0]} of 16 dimensions go with IMD rank (1 = most deprived) more than random" in study.words
+    assert f"({found[1]} by spectral randomisation)" in study.words
+    assert f"takes LSOAs as independent, would say {found[2]}." in study.words
+    assert "the sampling-noise floor" in study.words
+    assert "reach a largest |r| of 0.350 (0.260 to 0.440 in 90% of draws): the spatial-noise floor" in study.words
+    assert "Naive p- and q-values take LSOAs as independent, which they are not" in study.words
+    assert "Moran’s I is 0.52, 70% of its variance is common to neighbours" in study.words
+    assert "falls to 1/e over 2.3 km." in study.words
+
+
+def test_a_field_that_reaches_farther_in_one_direction_says_which(tables):
+    fields = tables["spatial_fields"].assign(stretch=2.5, bearing_deg=30.0)
+    words = ReadPage(study_page(tables | {"spatial_fields": fields})).words
+    assert "over 2.3 km (2.5 times farther along a bearing of 30° than across it)." in words
+
+
+def test_without_spectral_p_values_their_count_is_not_known(tables):
+    rows = tables["imd_correlations"].assign(spectral_p_value=None, spectral_q_value=None)
+    assert "(– by spectral randomisation)" in ReadPage(study_page(tables | {"imd_correlations": rows})).words
+
+
+def test_the_first_two_components_are_mapped_in_the_study_alone(study, local):
+    for place in (1, 2):
+        assert f"Score on principal component {place}" in study.words
+    assert "(20.0% of their variance; r with IMD rank (1 = most deprived) −0.60)" in study.words
+    assert "principal component" not in local.words
 
 
 @pytest.mark.parametrize(
@@ -198,7 +226,7 @@ def test_tables_that_are_not_there_leave_a_sentence(tables, empty):
     study = ReadPage(study_page(nothing))
     for name in ("lsoa_features", "panoramas", "street_images", "imd_correlations", "embedding_components",
                  "category_probabilities", "prompt_sensitivities", "model_scores",
-                 "feature_importances"):  # fmt: skip
+                 "feature_importances", "concept_correlations"):  # fmt: skip
         assert f"{name} has no rows yet" in study.words
     assert not study.figures
     local = ReadPage(local_page(nothing, made_up_lsoas(1)))
@@ -231,15 +259,17 @@ def test_the_study_page_leads_to_the_page_of_each_local_authority_that_has_one(t
     assert to_pages == [{"href": "local_authority_report/alderwick.html"}]
 
 
+COMPONENTS_MAPPED = [f"Score on principal component {place}" for place in (1, 2)]
 MAPPED = ["Images kept", "Park: share of images", "IMD rank (1 = most deprived)",
           "Predicted IMD rank (1 = most deprived)", "Residual: observed minus predicted, ranks",
-          "Uncertainty: width of the 90% interval, ranks"]  # fmt: skip
+          "Uncertainty: width of the 90% interval, ranks",
+          "Where errors clump: better or worse off than it looks"]  # fmt: skip
 
 
 def test_both_pages_map_images_shares_deprivation_prediction_residual_and_uncertainty(study, local):
     for page in (study, local):
         labels = [drawn["aria-label"] for drawn in page.attributes("svg") if drawn.get("class") == "map"]
-        assert labels == MAPPED
+        assert labels == MAPPED + (COMPONENTS_MAPPED if page is study else [])
         assert len(page.attributes("option")) == len(TITLES)
 
 
@@ -342,6 +372,9 @@ def test_script_planted_anywhere_comes_out_as_text(tables):
     planted["category_embeddings"] = planted["category_embeddings"].assign(category=SCRIPT, prompts=SCRIPT)
     words_of = ["feature", "image_id", "credit", "licence", "category", "viewer_url"]
     planted["example_images"] = planted["example_images"].assign(**dict.fromkeys(words_of, SCRIPT))
+    planted["example_words"] = planted["example_words"].assign(feature=SCRIPT, text=SCRIPT)
+    words_of = ["concept", "toward", "away", "measure"]
+    planted["concept_correlations"] = planted["concept_correlations"].assign(**dict.fromkeys(words_of, SCRIPT))
     made = Provenance(
         {SCRIPT: SCRIPT}, [Source(*[SCRIPT] * 5)], [MadeTable(SCRIPT, (SCRIPT,), 1, None)], {SCRIPT: SCRIPT}
     )

@@ -131,3 +131,13 @@ def test_a_feature_that_costs_nothing_does_not_lead():
     table = importances(feature=["a", "b"], position=[1, 2], importance=[0.2, -0.01])
     assert leading_features(table, n_features=5)["feature"].tolist() == ["a"]
     assert leading_features(table.iloc[:0], n_features=5).empty
+
+
+def test_of_a_direction_the_place_of_the_image_along_it_counts(images, embeddings):
+    direction = np.array([0, 0, -0.6, 0.8], np.float32)
+    leading = pd.DataFrame({"feature": ["concept: a park"], "feature_position": [3]})
+    found = extreme_images(leading, images, embeddings, n_examples=2, directions={"concept: a park": direction})
+    assert np.allclose(at(found, "concept: a park", "low")["value"], [-0.6 * 59, -0.6 * 58])
+    assert at(found, "concept: a park", "high")["image_id"].tolist() == ["image59", "image57"]
+    with pytest.raises(ScienceError, match="feature concept: a park is no dimension"):
+        extreme_images(leading, images, embeddings, n_examples=2)

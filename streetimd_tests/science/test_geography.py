@@ -128,3 +128,14 @@ def test_geometry_survives_the_way_through_a_table():
 def test_degrees_are_refused_where_metres_are_meant():
     with pytest.raises(ScienceError, match=r"EPSG:4326.*to_crs"):
         geography.find_lsoas([0.0], [0.0], squares(1, 1).to_crs(4326))
+
+
+def test_an_lsoa_is_where_a_point_inside_it_is_however_bent_it_may_be():
+    bent = box(0, 0, 300, 300).difference(box(100, 0, 200, 250))
+    outlines = gpd.GeoDataFrame(
+        {"lsoa_code": ["Z1", "Z2"], "lad_code": "Z"}, geometry=[bent, box(0, 300, 9, 309)], crs="EPSG:27700"
+    )
+    found = geography.lsoa_positions(outlines)
+    inside = gpd.GeoSeries(gpd.points_from_xy(found["easting_m"], found["northing_m"]), crs="EPSG:27700")
+    assert outlines.geometry.contains(inside).all()
+    assert list(found["lad_code"]) == ["Z", "Z"]

@@ -1,5 +1,8 @@
 """Each figure is what it should be for sound rows, and far from it for the one mistake it is for."""
 
+import math
+from dataclasses import asdict
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -7,6 +10,8 @@ import pytest
 import shapely
 
 from streetimd_assets.science import classification, soundness
+from streetimd_assets.science.surrogates import SpatialField
+from streetimd_tests.science.smooth_worlds import places_of, smooth_draws
 
 NAMES = ("shops", "park", "road")
 SCALE = 40.0
@@ -146,9 +151,26 @@ def test_noise_is_as_large_as_independent_numbers_are(n_lsoas):
         numbers, target = random.normal(size=(n_lsoas, 512)), random.normal(size=n_lsoas)
         r = np.corrcoef(np.column_stack([target, numbers]).T)[0, 1:]
         medians.append(np.median(np.abs(r)))
-    noise = pd.DataFrame({"median_absolute_r": medians, "n_lsoas": n_lsoas})
+    noise = pd.DataFrame({"kind": "independent", "median_absolute_r": medians, "n_lsoas": n_lsoas})
     assert soundness.noise_beside_expected(noise) == pytest.approx(1, abs=0.05)
     assert soundness.noise_beside_expected(noise.assign(median_absolute_r=noise["median_absolute_r"] * 3)) > 2
+    # spatial draws are larger, as they should be, and are left out
+    spatial = noise.assign(kind="spatial", median_absolute_r=0.9)
+    assert soundness.noise_beside_expected(pd.concat([noise, spatial])) == soundness.noise_beside_expected(noise)
+
+
+def test_surfaces_of_a_field_without_range_have_lost_the_autocorrelation():
+    codes = pd.Index([f"Z01{number:06d}" for number in range(250)], name="lsoa_code")
+    places = pd.DataFrame(dict(zip(("easting_m", "northing_m"), places_of(250, seed=1), strict=True)), codes)
+    true = SpatialField(5_000.0, 0.9)
+    values = smooth_draws(places["easting_m"], places["northing_m"], true, n_draws=1, seed=1)[:, 0]
+    target = pd.Series(values, codes, name="imd_rank")
+    fields = pd.DataFrame([{"measure": "imd_rank", **asdict(true)}])
+    measured, kept = soundness.autocorrelation_of_surrogates(target, places, fields, seed=1, n_draws=8)
+    assert measured > 0.4
+    assert kept == pytest.approx(measured, abs=0.15)
+    _, lost = soundness.autocorrelation_of_surrogates(target, places, fields.assign(range_m=1.0), seed=1, n_draws=8)
+    assert abs(lost) < 0.1
 
 
 def test_the_gain_is_over_the_best_model_without_images_where_places_were_left_out():
@@ -192,7 +214,7 @@ def test_noise_of_any_number_of_dimensions_is_within_its_tolerance(n_dimensions)
         draws = np.abs(random.normal(size=(20, n_dimensions))) / np.sqrt(299)
         noise = pd.DataFrame(
             {"median_absolute_r": np.median(draws, axis=1), "n_lsoas": 300, "n_dimensions": n_dimensions}
-        )
+        ).assign(kind="independent")
         tolerance = soundness.noise_tolerance(noise)
         assert abs(np.log(soundness.noise_beside_expected(noise))) < tolerance
         larger = noise.assign(median_absolute_r=noise["median_absolute_r"] * 9)
@@ -211,3 +233,31 @@ def test_the_share_inside_intervals_is_that_of_ridge_where_lsoas_are_exchangeabl
     scores = scores.assign(fold="all", experiment="tuned", target="imd_rank", r2=0.5)
     assert soundness.interval_coverage(scores) == pytest.approx(0.89)
     assert np.isnan(soundness.interval_coverage(scores.tail(2)))
+
+
+def test_clusters_of_the_other_side_are_counted_as_astray():
+    rows = pd.DataFrame(
+        {
+            "residual": [3.0, -3.0, 2.0, -2.0, 0.1, -0.1],
+            "local_i": [1.0, 1.0, -1.0, -1.0, 0.2, -0.2],
+            "cluster": ["high_high", "low_low", "high_low", "low_high", "none", "none"],
+        }
+    )
+    assert soundness.clusters_astray(rows) == 0
+    swapped = rows.assign(cluster=["low_low", "high_high", "low_high", "high_low", "none", "none"])
+    assert soundness.clusters_astray(swapped) == 4
+    assert soundness.clusters_astray(rows.assign(local_i=-rows["local_i"])) == 4
+
+
+def test_the_ends_of_a_curve_are_its_first_and_last_step_repeats_together():
+    curve = pd.DataFrame(
+        {"n_points_per_lsoa": [5, 1, 1, 3], "repeat": ["all", "0", "all", "all"], "r2": [0.6, 0.9, 0.2, 0.5]}
+    )
+    assert soundness.ends_of_curve(curve) == (0.2, 0.6)
+    assert all(math.isnan(end) for end in soundness.ends_of_curve(curve.iloc[:0]))
+
+
+def test_likeness_is_that_of_the_model_named():
+    rows = pd.DataFrame({"model_id": ["a", "b"], "morans_i": [0.1, 0.3], "observed_morans_i": [0.5, 0.6]})
+    assert soundness.alike_among_neighbours(rows, "b") == (0.3, 0.6)
+    assert all(math.isnan(end) for end in soundness.alike_among_neighbours(rows, "c"))

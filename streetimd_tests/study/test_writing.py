@@ -29,11 +29,14 @@ def part_of(section):
     return dict(zip(["", *parts[1::2]], parts[::2], strict=True))[section].splitlines()
 
 
+# shown as tables at the end of the text
+WITH_TABLES = {"category", "concept_pair"}
 FIELDS = [
     (section, name, about)
     for section, model in sections()
     for name, about in model.model_fields.items()
-    if not (isinstance(about.annotation, type) and issubclass(about.annotation, BaseModel)) and name != "category"
+    if not (isinstance(about.annotation, type) and issubclass(about.annotation, BaseModel))
+    and name not in WITH_TABLES
 ]
 
 
@@ -81,6 +84,7 @@ def test_its_example_of_own_categories_is_valid():
     study = Study.model_validate(tomllib.loads(head + mark + uncommented(own)))
     assert study.categories.content_names == ("terraced_houses",)
     assert study.categories.reject_names == ("interior",)
+    assert study.concepts.pair[-1].name == "flooded"
 
 
 @pytest.mark.parametrize(
