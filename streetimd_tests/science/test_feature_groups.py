@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from streetimd_assets.science.correlation import principal_components
+from streetimd_assets.science.components import principal_components
 from streetimd_assets.science.feature_groups import MOST_MEMBERS_NAMED, find_groups
 from streetimd_assets.science.matrices import FeatureMatrix
 

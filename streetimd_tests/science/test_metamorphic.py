@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from streetimd_assets.science.classification import classify_images
-from streetimd_assets.science.correlation import dimension_correlations, noise_correlations, principal_components
+from streetimd_assets.science.components import principal_components
+from streetimd_assets.science.correlation import dimension_correlations, noise_correlations
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
 from streetimd_assets.science.features import stack_embeddings, summarise_lsoas
 from streetimd_assets.science.folds import random_folds
@@ -41,13 +42,13 @@ def held_out(features, target, shares, estimator="ridge", feature_set="embedding
     return pd.Series(predicted, index=matrix.lsoa_codes)
 
 
-def tables_of(features, target, shares):
+def tables_of(features, target, shares, coordinates):
     """Every table of numbers that follows from features and a rank."""
     measures = pd.DataFrame({"imd_rank": target.reindex(features["lsoa_code"])})
-    vectors = stack_embeddings(features["mean_embedding"])
+    vectors, places = stack_embeddings(features["mean_embedding"]), coordinates.set_index("lsoa_code")
     components, scores = principal_components(vectors, measures["imd_rank"], n_components=5)
     return {
-        "correlations": dimension_correlations(vectors, measures),
+        "correlations": dimension_correlations(vectors, measures, places, n_surrogates=19, seed=4),
         "components": components,
         "scores": pd.DataFrame(scores, index=features["lsoa_code"]).sort_index(),
         "noise": noise_correlations(target, n_dimensions=D, n_draws=5, seed=2),
@@ -60,12 +61,12 @@ def tables_of(features, target, shares):
 
 def test_the_same_seed_gives_identical_tables_also_from_shuffled_rows(world):
     target = ranks_of(world)
-    first = tables_of(world.features, target, world.shares)
-    for features, ranks in (
-        (world.features.copy(), target.copy()),
-        (shuffled(world.features, 1), shuffled(target, 2)),
+    first = tables_of(world.features, target, world.shares, world.coordinates)
+    for features, ranks, coordinates in (
+        (world.features.copy(), target.copy(), world.coordinates.copy()),
+        (shuffled(world.features, 1), shuffled(target, 2), shuffled(world.coordinates, 3)),
     ):
-        for name, table in tables_of(features, ranks, world.shares).items():
+        for name, table in tables_of(features, ranks, world.shares, coordinates).items():
             pd.testing.assert_frame_equal(table, first[name], check_exact=name != "scores", obj=name)
 
 
@@ -154,7 +155,9 @@ def test_reversed_ranks_mirror_the_correlations_of_dimensions_and_components(wor
     target = ranks_of(world)
     vectors = stack_embeddings(world.features["mean_embedding"])
     measures = pd.DataFrame({"imd_rank": target, "reversed": N + 1 - target})
-    table = dimension_correlations(vectors, measures).pivot(index="dimension", columns="measure", values=column)
+    places = world.coordinates.set_index("lsoa_code")
+    rows = dimension_correlations(vectors, measures, places, n_surrogates=19, seed=4)
+    table = rows.pivot(index="dimension", columns="measure", values=column)
     np.testing.assert_allclose(table["imd_rank"], -table["reversed"], atol=1e-12)
     assert table["imd_rank"].abs().max() > 0.3
     one, other = (
