@@ -105,9 +105,9 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             n_surrogates=n_surrogates,
             seed=how.seed,
             fields=spatial_fields,
+            names=house.study.area_features,
             progress=context.log.info,
         )
-        table["feature"] = table["dimension"].map(dict(enumerate(house.study.area_features)))
         ranks = table[table["measure"] == "imd_rank"]
         mirror = soundness.mirror_of_ranks(table)
         return Made(

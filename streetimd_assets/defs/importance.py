@@ -53,8 +53,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
         Permutation is on LSOAs the model never saw, of single features and of groups; correlated dimensions
         share their importance, so a low rank does not mean no relation. Gini importance favours features with
-        many values and says nothing of LSOAs held out. SHAP is of boosted trees on category shares alone. All
-        say what to look at in the pictures, not what causes deprivation.
+        many values and says nothing of LSOAs held out. SHAP is of boosted trees on category shares alone, or on
+        area features. All say what to look at in the pictures, not what causes deprivation.
         """
         waist = read_waist(house, config.local_authorities)
         table = importance.feature_importances(

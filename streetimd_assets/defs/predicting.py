@@ -7,7 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.study_wide import shares_of
 from streetimd_assets.errors import ScienceError, TableMissingError
 from streetimd_assets.plots import style
 from streetimd_assets.schemas import HARDEST_FIRST
@@ -62,7 +61,7 @@ def predict_local_authority(
         _features(place, authority.slug),
         _held_out(house, model, scored_as),
         place=authority.name,
-        shares=shares_of(house.study),
+        shares=house.study.share_columns,
         enough_images=house.study.enough_images_per_lsoa,
     )
     return Predicted(rows, tuple(_notes(house, place, authority.name, model, scored_as, rows)))

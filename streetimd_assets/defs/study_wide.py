@@ -14,7 +14,6 @@ from streetimd_assets.defs.house import House
 from streetimd_assets.errors import ScienceError, TableMissingError
 from streetimd_assets.science import area_features, geography
 from streetimd_assets.science import features as feature_science
-from streetimd_assets.study import Study
 
 ALL_LOCAL_AUTHORITIES = dg.AllPartitionMapping()
 
@@ -104,12 +103,7 @@ def read_waist(house: House, chosen: list[str], columns: Sequence[str] | None = 
     joined = features[["lsoa_code"]].merge(deprivation, on="lsoa_code", how="inner", validate="one_to_one")
     features = features[features["lsoa_code"].isin(joined["lsoa_code"])].reset_index(drop=True)
     study = house.study
-    return Waist(features, joined, slugs, len(study.slugs), shares_of(study), study.has_images)
-
-
-def shares_of(study: Study) -> tuple[str, ...]:
-    """Return the columns of features that models read beside embeddings, or instead of these: area features."""
-    return study.area_features or tuple(f"{name}_share" for name in study.categories.content_names)
+    return Waist(features, joined, slugs, len(study.slugs), study.share_columns, study.has_images)
 
 
 def _require_the_studys_own_table(house: House, features: pd.DataFrame) -> None:

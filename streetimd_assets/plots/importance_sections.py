@@ -13,7 +13,7 @@ _TITLES = {
     "permutation_cluster": "What is lost without a cluster of correlated features",
     "permutation_component": "What is lost without a principal component",
     "gini": "Gini importance of the forest",
-    "shap": "How much each category share moves a prediction",
+    "shap": "How much each of {them} moves a prediction",
 }
 _NAMES = {
     "permutation": "Permutation importance",
@@ -33,9 +33,9 @@ _MEANINGS = {
     "gini": "Shown because it is widely reported. It favours features with many distinct values over those with "
     "few, and comes from LSOAs that the forest has seen; so where there are both, dimensions and shares have a "
     "grey band each, and a feature that says nothing still gets its part.",
-    "shap": "Of boosted trees on the category shares alone: how far each share moves the prediction of an LSOA "
-    "held out from the mean prediction, up or down. It is never below zero, so only what stands out of the band "
-    "says anything; of categories that go together the model may use one or the other.",
+    "shap": "Of boosted trees on {them} alone: how far each moves the prediction of an LSOA held out from the mean "
+    "prediction, up or down. It is never below zero, so only what stands out of the band says anything; of those "
+    "that go together the model may use one or the other.",
 }
 
 
@@ -55,6 +55,7 @@ def importance_blocks(
     is_of_images
         False if the features come from a table.
     """
+    them = "the category shares" if is_of_images else "the area features"
     they = "Embedding dimensions have no names and go together" if is_of_images else "Features go together"
     blocks = [
         pages.paragraph(
@@ -71,9 +72,10 @@ def importance_blocks(
     known = [method for method in importance.METHODS if (rows["method"] == method).any()]
     others = sorted(set(rows["method"]) - set(known))
     for method in [*known, *others]:
-        blocks.append(f"<h3>{_TITLES.get(method, style.escape(method))}</h3>")
+        title = _TITLES[method].format(them=them) if method in _TITLES else style.escape(method)
+        blocks.append(f"<h3>{title}</h3>")
         if method in _MEANINGS:
-            blocks.append(pages.paragraph(_MEANINGS[method]))
+            blocks.append(pages.paragraph(_MEANINGS[method].format(them=them)))
         for model_id, some in rows[rows["method"] == method].groupby("model_id", sort=True):
             blocks += _of_model(page, some, method, str(model_id), titles)
     return blocks

@@ -19,8 +19,9 @@ def add_residuals(page: pages.Page, tables: Tables) -> None:
     """Add how alike neighbours err by model and split, and how many predictions rest on few images."""
     rows, scores = rows_of(tables, "residual_autocorrelation"), rows_of(tables, "model_scores")
     predictions = rows_of(tables, "lsoa_predictions")
-    fewer = "fewer images" if area_table_of(tables) is None else "less"
-    thin = _thin_sentence(predictions, model_sections.chosen_model(scores, predictions), fewer)
+    thin = _thin_sentence(
+        predictions, model_sections.chosen_model(scores, predictions), is_of_images=area_table_of(tables) is None
+    )
     blocks = [pages.paragraph(thin)] if thin else []
     if rows is None or scores is None:
         blocks.append(missing_note("residual_autocorrelation"))
@@ -83,13 +84,19 @@ def _table(rows: pd.DataFrame) -> str:
     return pages.table("Moran’s I of held-out errors, with the p-value of random arrangements", heads, lines)
 
 
-def _thin_sentence(predictions: pd.DataFrame | None, model_id: str | None, fewer: str) -> str:
-    """Say how many predictions rest on fewer images than the study calls enough; empty if that is not known."""
+def _thin_sentence(predictions: pd.DataFrame | None, model_id: str | None, *, is_of_images: bool) -> str:
+    """Say how many predictions rest on fewer images than the study calls enough; empty if that is not known.
+
+    A table of area features need not count what its rows rest on, so that none is thin says nothing there.
+    """
     if predictions is None or "is_thin" not in predictions:
         return ""
     own = predictions.loc[predictions["model_id"] == model_id, "is_thin"].astype(bool)
+    if not (own.any() or is_of_images):
+        return ""
     if not own.any():
-        return f"None of {style.plural(len(own), 'prediction')} is thin: no LSOA rests on {fewer} than is enough."
+        return f"None of {style.plural(len(own), 'prediction')} is thin: no LSOA has fewer images than is enough."
+    fewer = "fewer images" if is_of_images else "less"
     return (
         f"{style.count(own.sum())} of {style.plural(len(own), 'prediction')} are thin, resting on {fewer} "
         "than <code>modelling.enough_images_per_lsoa</code>: trust them less. They are drawn as open diamonds, and "

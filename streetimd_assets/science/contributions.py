@@ -1,4 +1,4 @@
-"""How much each category share moves a prediction, and which way: SHAP of boosted trees, held out."""
+"""How much each share or area feature moves a prediction, and which way: SHAP of boosted trees, held out."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,6 +1,6 @@
 """How each embedding dimension goes with deprivation, beside what noise would show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from dataclasses import fields as dataclass_fields
 from functools import partial
@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from streetimd_assets.errors import ScienceError
+from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import cores, surrogates
 from streetimd_assets.science.matrices import require_enough
 from streetimd_assets.science.surrogates import SpatialField
@@ -28,6 +29,7 @@ def dimension_correlations(
     n_surrogates: int,
     seed: int,
     fields: pd.DataFrame | None = None,
+    names: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Correlate every embedding dimension with every measure of deprivation.
@@ -55,6 +57,8 @@ def dimension_correlations(
         Of the surfaces.
     fields
         Rows of ``spatial_fields``; a measure that is not among them has a field fitted.
+    names
+        What the dimensions are called, where they are area features.
     progress
         Told of each measure.
 
@@ -83,7 +87,9 @@ def dimension_correlations(
             progress(f"{name}: {n_surrogates:,} random surfaces as smooth as it")
         field = field_of(fields, name)
         parts.append(_one_measure(vectors, sorted_measures[name], places, n_surrogates, seed, field))
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    table["feature"] = table["dimension"].map(dict(enumerate(names)))
+    return table[list(TABLES["imd_correlations"].column_names)]
 
 
 def _one_measure(

@@ -22,14 +22,7 @@ from streetimd_assets.science.contributions import contributions
 from streetimd_assets.science.estimators import ESTIMATORS, Estimator, LightGBM, RandomForest, Regressor
 from streetimd_assets.science.feature_groups import FeatureGroups, find_groups
 from streetimd_assets.science.holding_out import Fit
-from streetimd_assets.science.matrices import (
-    TABLE,
-    UNPOOLED,
-    FeatureMatrix,
-    feature_matrix,
-    require_enough,
-    with_target,
-)
+from streetimd_assets.science.matrices import UNPOOLED, FeatureMatrix, feature_matrix, require_enough, with_target
 from streetimd_assets.science.model_tables import Model
 from streetimd_assets.science.ranking import Draws, ranked_features
 from streetimd_assets.science.refits import Answers, Refits
@@ -115,9 +108,9 @@ def feature_importances(
         favours features with many distinct values and comes from LSOAs the forest has seen, so
         dimensions and shares have a band each.
 
-        ``shap``, for boosted trees on the shares alone, where there are images: mean absolute contribution
-        to the prediction of held-out LSOAs, in units of the target; sd over folds. It is never below
-        zero, and above it by chance alone.
+        ``shap``, for boosted trees on the shares alone, or on area features: mean absolute contribution to
+        the prediction of held-out LSOAs, in units of the target; sd over folds. It is never below zero,
+        and above it by chance alone.
 
     Raises
     ------
@@ -130,10 +123,8 @@ def feature_importances(
     refits = Refits(n_folds, n_seeds, n_shuffled_targets, seed, tunes)
     forest = Model(target_name, feature_set, RandomForest.name, None if feature_set in UNPOOLED else statistic)
     leaning = list(dict.fromkeys([forest, best_model(scores, target_name)] if scores is not None else [forest]))
-    questions = [(model, "permutation") for model in leaning]
-    # area features are no shares of images, which alone the contributions are of
-    if feature_set != TABLE:
-        questions.append((Model(target_name, "percentages", LightGBM.name), "SHAP"))
+    boosted = Model(target_name, feature_set if feature_set in UNPOOLED else "percentages", LightGBM.name)
+    questions = [*((model, "permutation") for model in leaning), (boosted, "SHAP")]
     tables = []
     for number, (model, question) in enumerate(questions, start=1):
         if progress:

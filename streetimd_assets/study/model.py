@@ -351,6 +351,11 @@ class Study(Section):
         return ("embeddings", "percentages", "both") if self.has_images else ("table",)
 
     @property
+    def share_columns(self) -> tuple[str, ...]:
+        """Columns of ``lsoa_features`` models read beside or instead of embeddings: shares, or area features."""
+        return self.area_features or tuple(f"{name}_share" for name in self.categories.content_names)
+
+    @property
     def main_feature_set(self) -> str:
         """Features of the main models."""
         return self.modelling.feature_set if self.has_images else "table"

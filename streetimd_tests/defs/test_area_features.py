@@ -115,7 +115,7 @@ def test_the_planted_feature_is_found_by_its_name(planted):
     assert of_score[PLANTED] ** 2 == pytest.approx(0.5, abs=0.1)
     importances = store.read("feature_importances")
     first = importances[(importances["position"] == 1) & importances["feature"].isin(NAMES)]
-    assert set(first["method"]) >= {"permutation", "gini"}
+    assert set(first["method"]) >= {"permutation", "gini", "shap"}
     assert set(first["feature"]) == {PLANTED}
     ridge = store.read("fitted_models").query("estimator == 'ridge' and target == 'imd_score'").iloc[0]
     assert ridge["feature_names"].split("\n") == list(NAMES)

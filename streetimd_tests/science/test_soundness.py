@@ -214,7 +214,7 @@ def test_noise_of_any_number_of_dimensions_is_within_its_tolerance(n_dimensions)
         draws = np.abs(random.normal(size=(20, n_dimensions))) / np.sqrt(299)
         noise = pd.DataFrame(
             {"median_absolute_r": np.median(draws, axis=1), "n_lsoas": 300, "n_dimensions": n_dimensions}
-        )
+        ).assign(kind="independent")
         tolerance = soundness.noise_tolerance(noise)
         assert abs(np.log(soundness.noise_beside_expected(noise))) < tolerance
         larger = noise.assign(median_absolute_r=noise["median_absolute_r"] * 9)
