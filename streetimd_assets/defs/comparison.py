@@ -263,16 +263,16 @@ def _loads(row: Any) -> bool:
 
 _DESCRIPTIONS = {
     "model_scores": (
-        "How well each model predicts the target, and other measures, on LSOAs it never saw, with 95% intervals "
-        "that resample blocks of neighbours. `forest_80_20` is a cheap random forest on repeated 80/20 splits, for "
+        "How well each model predicts the target and other measures on LSOAs it never saw. The 95% intervals "
+        "resample blocks of neighbours. `forest_80_20` is a cheap random forest on repeated 80/20 splits, for "
         "every way of summarising images; `tuned` are several models under random folds, blocks of neighbours and "
         "whole local authorities held out. The highest of many scores on the same split flatters: read it beside "
         "the baselines. What quick, default and full effort do is said in the study's report."
     ),
     "model_differences": (
-        "How much better or worse each model is than the main ridge, than coordinates alone, or (of the 80/20 "
-        "forests) than the mean embedding, on the same LSOAs: the intervals are of the difference itself, which is "
-        "surer than either score."
+        "How much better or worse each model is than the main ridge and than coordinates alone, on the same LSOAs. "
+        "The 80/20 forests stand beside the one on the mean embedding. The intervals are of the difference itself, "
+        "which is surer than either score."
     ),
     "lsoa_predictions": (
         "Out-of-fold prediction of each LSOA by each tuned model: the model never saw that LSOA. The residual is "

@@ -54,5 +54,5 @@ def test_the_log_of_a_run_shows_the_progress_of_embedding_and_of_models(tiny):
         ]
     assert any(re.match(r"farrowby: ([\d,]+) of \1 images embedded", line) for line in said)
     assert any(re.match(r"farrowby: ([\d,]+) of \1 images held", line) for line in said)
-    assert any(re.match(r"model 1 of \d+: .*folds$", line) for line in said), said
+    assert any(re.match(r"model 1 of \d+: .*, parameters: none$", line) for line in said), said
     assert any(re.match(r"importance 1 of [23]: ", line) for line in said)

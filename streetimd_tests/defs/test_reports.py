@@ -112,7 +112,7 @@ def test_every_section_of_the_study_report_is_filled_but_that_of_labels(study_re
     assert "has no rows yet" not in study_report.words
     assert "have no rows yet" not in study_report.words
     assert "Nobody has labelled images yet" in study_report.words
-    assert len([drawn for drawn in study_report.attributes("svg") if drawn.get("class") == "map"]) == 7
+    assert len([drawn for drawn in study_report.attributes("svg") if drawn.get("class") == "map"]) == 9
 
 
 def test_the_reports_say_what_they_were_made_from(house, study_report, local_report):
