@@ -47,8 +47,9 @@ def main() -> None:
         house = House(study, Settings("greater-manchester", Path(folder)))
         world = number_world("signal", n_lsoas=chosen.n_lsoas, statistics=("mean",), seed=1)
         write_study_wide(house)
-        for slug, lad_code in zip(study.slugs, sorted(set(world.coordinates["lad_code"])), strict=True):
-            write_local_authority(house, slug, lad_code, world)
+        for slug, invented in zip(study.slugs, sorted(set(world.coordinates["lad_code"])), strict=True):
+            places = world.coordinates["lad_code"] == invented
+            write_local_authority(house, slug, np.flatnonzero(places), world)
         print(f"{chosen.n_lsoas:,} LSOAs, {EMBEDDING_DIMENSIONS} dimensions, {os.cpu_count()} cores")
         print(study.modelling.what_is_done.said)
         measure(house, Path(folder) / "dagster")
@@ -109,9 +110,9 @@ def _units(rng: np.random.Generator, n: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def write_local_authority(house: House, slug: str, lad_code: str, world: NumberWorld) -> None:
-    """Write the tables of one local authority, from outlines to features."""
-    rows = np.flatnonzero(world.coordinates["lad_code"] == lad_code)
+def write_local_authority(house: House, slug: str, rows: np.ndarray, world: NumberWorld) -> None:
+    """Write the tables of one local authority, from outlines to features; its LSOAs are some of the world's."""
+    lad_code = house.study.authority(slug).lad_code
     places, store = world.coordinates.iloc[rows], house.store
     codes = list(places["lsoa_code"])
     outlines = shapely.box(
