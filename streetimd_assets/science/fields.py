@@ -110,6 +110,12 @@ def fit_field(
     go with the measure by chance more often than with the surfaces. The likelihood is restricted, so
     that the mean, which is estimated as well, does not make the range too short.
 
+    In simulated worlds of 600 LSOAs without signal, 100 of each kind, a dimension had a spatial p below
+    .05 in .056 of cases where the world's field was exponential, .053 where it was Matérn 3/2 and .049
+    where it was Gaussian, the last two stretched 3:1; Benjamini-Hochberg rejected any of 128 dimensions
+    in .03, .02 and .05 of worlds. Always fitting an exponential field that is the same in all directions
+    gave .09 to .10 and .17 to .29 in stretched worlds.
+
     Parameters
     ----------
     values
