@@ -5,7 +5,8 @@ import pytest
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.science import fields
-from streetimd_assets.science.fields import SpatialField, fit_field
+from streetimd_assets.science.field_fits import fit_field
+from streetimd_assets.science.fields import SpatialField
 from streetimd_tests.science.smooth_worlds import places_of, smooth_draws
 
 N = 700
@@ -60,8 +61,8 @@ def test_the_likelihood_is_that_of_the_whole_covariance_where_all_are_neighbours
     n, field = 30, SpatialField(3_000.0, 0.6, "matern", 2.0, 30.0)
     places = np.column_stack([EASTING[:n], NORTHING[:n]])
     scores = np.random.default_rng(8).standard_normal(n)
-    layers = [fields._Layer(i, i + 1, np.arange(i)[None, :]) for i in range(n)]
-    found = fields._restricted_likelihood(scores, field.flattened(places), layers, field)
+    layers = [fields.Layer(i, i + 1, np.arange(i)[None, :]) for i in range(n)]
+    found = fields.restricted_likelihood(scores, field.flattened(places), layers, field)
     flat = field.flattened(places)
     covariance = field.likeness(np.linalg.norm(flat[:, None] - flat, axis=2))
     np.fill_diagonal(covariance, 1.0)
