@@ -52,6 +52,8 @@ class SpatialField:
         How many times farther likeness reaches along `bearing_deg` than across it, at least 1.
     bearing_deg
         Direction in which likeness reaches farthest, in degrees clockwise from grid north.
+    longest_range_m
+        The longest range nearly as likely as `range_m`, with which fields are drawn; None for the range.
     """
 
     range_m: float
@@ -59,6 +61,7 @@ class SpatialField:
     shape: Shape = "exponential"
     stretch: float = 1.0
     bearing_deg: float = 0.0
+    longest_range_m: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not a field."""
@@ -102,7 +105,7 @@ def draw_fields(
     Parameters
     ----------
     field
-        What is drawn from.
+        What is drawn from, with its longest range.
     places
         Eastings and northings of LSOAs in metres, shape (n_lsoas, 2), in a random order.
     n_draws, n_at_once
@@ -115,6 +118,7 @@ def draw_fields(
     drawn
         Shape (n_lsoas, at most n_at_once).
     """
+    field = replace(field, range_m=field.longest_range_m or field.range_m)
     flat = field.flattened(places)
     # the nugget is added at the end: without it, a few neighbours say nearly all that is to be known
     factors = _factors(layers_of(flat, _N_NEIGHBOURS_TO_DRAW), flat, replace(field, smooth_share=_NEARLY_ALL))

@@ -1,5 +1,7 @@
 """A field drawn is the field found: range, shared variance, shape and direction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,21 @@ def test_the_order_of_rows_and_the_scale_of_values_change_no_field():
     first = fit_field(values, EASTING[:200], NORTHING[:200], seed=1)
     order = np.random.default_rng(1).permutation(200)
     assert fit_field(np.exp(values[order]), EASTING[order], NORTHING[order], seed=1) == first
+
+
+def test_fields_are_drawn_with_the_longest_range_that_is_nearly_as_likely():
+    values = smooth_draws(EASTING[:300], NORTHING[:300], SpatialField(3_000.0, 0.7), n_draws=1, seed=9)[:, 0]
+    field = fit_field(values, EASTING[:300], NORTHING[:300], seed=1)
+    assert 1.05 * field.range_m <= field.longest_range_m < 3 * field.range_m
+    places = np.column_stack([EASTING, NORTHING])
+
+    def drawn(field):
+        rng = np.random.default_rng(1)
+        return next(fields.draw_fields(field, places, n_draws=2, rng=rng, n_at_once=2))
+
+    longest = replace(field, range_m=field.longest_range_m, longest_range_m=None)
+    np.testing.assert_array_equal(drawn(field), drawn(longest))
+    assert not np.array_equal(drawn(field), drawn(replace(field, longest_range_m=None)))
 
 
 def test_what_is_no_field_is_refused_in_a_sentence():
