@@ -11,9 +11,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from streetimd_assets.science.field_fits import fit_field as fit_field
 from streetimd_assets.science.fields import SpatialField as SpatialField
 from streetimd_assets.science.fields import draw_fields, in_order
-from streetimd_assets.science.fields import fit_field as fit_field
 
 Array = npt.NDArray[np.floating]
 Surfaces = npt.NDArray[np.float32]
