@@ -19,19 +19,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from streetimd_assets.science.comparison import cross_validate
-from streetimd_assets.science.correlation import correlate, dimension_correlations
+from streetimd_assets.science.correlation import dimension_correlations
 from streetimd_assets.science.estimators import ESTIMATORS
 from streetimd_assets.science.folds import Fold, leave_one_out_by_group, random_folds
 from streetimd_assets.science.intervals import cross_conformal
 from streetimd_assets.science.matrices import FeatureMatrix, feature_matrix
 from streetimd_assets.science.scoring import r_squared
-from streetimd_assets.science.surrogates import (
-    fit_field,
-    morans_i,
-    spectral_surfaces,
-    surrogate_p_values,
-    surrogate_surfaces,
-)
+from streetimd_assets.science.surrogates import morans_i, surrogate_p_values
 from streetimd_assets.study.effort import EFFORTS
 from streetimd_assets.synthetic.worlds import Field, ImageCounts, Kind, NumberWorld, number_world
 
@@ -41,6 +35,8 @@ Figures = dict[str, float]
 LEVEL = 0.05
 N_FOLDS = 5
 FEW_IMAGES = 5
+# columns of imd_correlations
+P_VALUES = {"gaussian": "spatial_p_value", "spectral": "spectral_p_value", "naive": "p_value"}
 FIELDS: tuple[Field, ...] = ("exponential", "other")
 
 
@@ -74,8 +70,7 @@ class Seen:
 
     matrix: FeatureMatrix
     rank: Array
-    easting_m: Array
-    northing_m: Array
+    places: pd.DataFrame
     splits: dict[str, list[Fold]]
 
     @classmethod
@@ -84,8 +79,7 @@ class Seen:
         return cls(
             feature_matrix(world.features, "embeddings", shares=world.shares),
             world.deprivation["imd_rank"].to_numpy(float),
-            places["easting_m"].to_numpy(),
-            places["northing_m"].to_numpy(),
+            places.set_index("lsoa_code")[["easting_m", "northing_m"]],
             {
                 "by_place": leave_one_out_by_group(places["lad_code"].to_numpy(object)),
                 "at_random": random_folds(len(places), n_folds=N_FOLDS, seed=seed),
@@ -100,7 +94,7 @@ def judge(task: Task) -> Figures:
     with threadpool_limits(1):
         world = task.world()
         seen = Seen.of(world, task.seed)
-        figures = {"morans_i": morans_i(seen.rank, seen.easting_m, seen.northing_m)}
+        figures = {"morans_i": morans_i(seen.rank, seen.places["easting_m"], seen.places["northing_m"])}
         held_out = {name: predict(seen.matrix, seen.rank, folds) for name, folds in seen.splits.items()}
         figures |= {f"r2_{name}": r2(seen, predicted) for name, predicted in held_out.items()}
         if world.truth.direction is None:
@@ -121,26 +115,14 @@ def judge_tests(seen: Seen, task: Task) -> Figures:
     """Share of dimensions each test finds at p < .05, and whether any is left by Benjamini-Hochberg."""
     from scipy import stats
 
-    vectors, how = seen.matrix.values, {"n_draws": task.n_surrogates, "seed": task.seed}
-    field = fit_field(seen.rank, seen.easting_m, seen.northing_m, seed=task.seed)
-    shuffled = np.random.default_rng(task.seed).permuted(
-        np.tile(stats.zscore(seen.rank).astype(np.float32), (task.n_surrogates, 1)), axis=1
-    )
-    surfaces = {
-        "gaussian": surrogate_surfaces(seen.rank, seen.easting_m, seen.northing_m, field=field, **how),
-        "spectral": spectral_surfaces(seen.rank, seen.easting_m, seen.northing_m, **how),
-        "permuted": shuffled.T,
-    }
-    p_values = {
-        name: surrogate_p_values(vectors, seen.rank, drawn) for name, drawn in surfaces.items() if drawn is not None
-    }
+    vectors = seen.matrix.values
     measure = pd.DataFrame({"imd_rank": seen.rank}, index=seen.matrix.lsoa_codes)
-    p_values["naive"] = dimension_correlations(vectors, measure)["p_value"].to_numpy()
-    figures: Figures = {
-        "largest_r": float(np.abs(correlate(vectors, seen.rank)).max()),
-        "fitted_range_m": field.range_m,
-        "fitted_share": field.smooth_share,
-    }
+    table = dimension_correlations(vectors, measure, seen.places, n_surrogates=task.n_surrogates, seed=task.seed)
+    standard = stats.zscore(seen.rank).astype(np.float32)
+    shuffled = np.random.default_rng(task.seed).permuted(np.tile(standard, (task.n_surrogates, 1)), axis=1)
+    p_values = {name: table[column].to_numpy() for name, column in P_VALUES.items()}
+    p_values["permuted"] = surrogate_p_values(vectors, seen.rank, shuffled.T)
+    figures: Figures = {"largest_r": float(table["pearson_r"].abs().max())}
     for name, p in p_values.items():
         n_left = int((stats.false_discovery_control(p) <= LEVEL).sum())
         figures |= {f"{name}_rate": float(np.mean(p < LEVEL)), f"{name}_any": float(n_left > 0)}

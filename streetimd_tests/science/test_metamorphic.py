@@ -10,7 +10,8 @@ import pytest
 
 from streetimd_assets.science.classification import classify_images
 from streetimd_assets.science.comparison import cross_validate
-from streetimd_assets.science.correlation import dimension_correlations, noise_correlations, principal_components
+from streetimd_assets.science.components import principal_components
+from streetimd_assets.science.correlation import dimension_correlations, noise_correlations
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
 from streetimd_assets.science.features import stack_embeddings, summarise_lsoas
 from streetimd_assets.science.folds import random_folds
@@ -41,13 +42,17 @@ def held_out(features, target, shares, estimator="ridge", feature_set="embedding
     return pd.Series(predicted, index=matrix.lsoa_codes)
 
 
-def tables_of(features, target, shares):
-    """Every table of numbers that follows from features and a rank."""
+def correlations_of(vectors, measures, coordinates):
+    return dimension_correlations(vectors, measures, coordinates.set_index("lsoa_code"), n_surrogates=99, seed=4)
+
+
+def tables_of(features, target, coordinates, shares):
+    """Every table of numbers that follows from features, a rank and places."""
     measures = pd.DataFrame({"imd_rank": target.reindex(features["lsoa_code"])})
     vectors = stack_embeddings(features["mean_embedding"])
     components, scores = principal_components(vectors, measures["imd_rank"], n_components=5)
     return {
-        "correlations": dimension_correlations(vectors, measures),
+        "correlations": correlations_of(vectors, measures, coordinates),
         "components": components,
         "scores": pd.DataFrame(scores, index=features["lsoa_code"]).sort_index(),
         "noise": noise_correlations(target, n_dimensions=D, n_draws=5, seed=2),
@@ -59,13 +64,10 @@ def tables_of(features, target, shares):
 
 
 def test_the_same_seed_gives_identical_tables_also_from_shuffled_rows(world):
-    target = ranks_of(world)
-    first = tables_of(world.features, target, world.shares)
-    for features, ranks in (
-        (world.features.copy(), target.copy()),
-        (shuffled(world.features, 1), shuffled(target, 2)),
-    ):
-        for name, table in tables_of(features, ranks, world.shares).items():
+    given = world.features, ranks_of(world), world.coordinates
+    first = tables_of(*given, world.shares)
+    for again in (given, [shuffled(table, number) for number, table in enumerate(given)]):
+        for name, table in tables_of(*again, world.shares).items():
             pd.testing.assert_frame_equal(table, first[name], check_exact=name != "scores", obj=name)
 
 
@@ -154,7 +156,8 @@ def test_reversed_ranks_mirror_the_correlations_of_dimensions_and_components(wor
     target = ranks_of(world)
     vectors = stack_embeddings(world.features["mean_embedding"])
     measures = pd.DataFrame({"imd_rank": target, "reversed": N + 1 - target})
-    table = dimension_correlations(vectors, measures).pivot(index="dimension", columns="measure", values=column)
+    table = correlations_of(vectors, measures, world.coordinates)
+    table = table.pivot(index="dimension", columns="measure", values=column)
     np.testing.assert_allclose(table["imd_rank"], -table["reversed"], atol=1e-12)
     assert table["imd_rank"].abs().max() > 0.3
     one, other = (
