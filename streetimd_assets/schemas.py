@@ -615,6 +615,11 @@ TABLES: dict[str, Table] = {
                     "direction in which likeness reaches farthest, clockwise from grid north, 0 to 180",
                     "deg",
                 ),
+                _number(
+                    "longest_range_m",
+                    "longest range nearly as likely as range_m, with which random surfaces are drawn",
+                    "m",
+                ),
                 _count("n_lsoas", "LSOAs used"),
             ),
             ("measure",),

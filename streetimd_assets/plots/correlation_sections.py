@@ -92,12 +92,13 @@ def _spatial_sentences(tables: Tables, rows: pd.DataFrame, measure: str) -> str:
     own = fields[fields["measure"] == measure] if fields is not None else pd.DataFrame()
     if len(own):
         field = own.iloc[0]
-        reach = style.number(field["range_m"] / 1000, 1)
+        reach, longest = (style.number(field[name] / 1000, 1) for name in ("range_m", "longest_range_m"))
         sentences.insert(
             0,
             f"{style.measure_label(measure)} is alike among neighbours: Moran’s I is "
             f"{style.number(field['morans_i'])}, {style.percent(field['smooth_share'], 0)} of its variance is "
-            f"common to neighbours, and their likeness falls to 1/e over {reach} km{_stretched(field)}.",
+            f"common to neighbours, and their likeness falls to 1/e over {reach} km{_stretched(field)}. "
+            f"Up to {longest} km is nearly as likely: surfaces are drawn with that, so as not to be too rough.",
         )
     return pages.paragraph(*sentences)
 

@@ -47,7 +47,7 @@ def study_report_page(
         Tables of :mod:`streetimd_assets.schemas` by name; one that is missing or empty leaves a
         sentence in its section. Read are `lsoa_boundaries`, `deprivation_indices`, `panoramas`,
         `street_images`, `category_embeddings`, `category_probabilities`, `prompt_sensitivities`, the
-        tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`,
+        tables of labels, `lsoa_features`, `imd_correlations`, `noise_correlations`, `spatial_fields`,
         `embedding_components`, `model_scores`, `lsoa_predictions`, `feature_importances`,
         `example_images`; besides, ``component_scores`` (lsoa_code, component_1, component_2) and, of a
         synthetic study, ``recovered_beside_planted`` (finding, planted, recovered, unit).

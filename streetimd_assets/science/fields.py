@@ -1,4 +1,4 @@
-"""Gaussian fields: how alike LSOAs are by the distance and direction between them, fitted and drawn.
+"""Gaussian fields: how alike LSOAs are by the distance and direction between them; their likelihood, and draws.
 
 Time and memory grow with the number of LSOAs, not with its square: each LSOA is taken given the nearest
 of those before it in a random order (Vecchia's approximation).
@@ -25,16 +25,10 @@ SHAPES: tuple[Shape, ...] = ("exponential", "matern", "gaussian")
 
 # distances are measured so that every shape falls to 1/e at the range
 _MATERN_SCALE = 2.1461932206
-_N_NEIGHBOURS_TO_FIT = 12
 _N_NEIGHBOURS_TO_DRAW = 30
 # each layer is drawn given those before it, and is this share of them
 _GROWTH = 0.2
-# some nugget is always left: LSOAs at one place are alike, not the same
-_MOST_SHARE = 0.995
 _NEARLY_ALL = 0.9999
-_MOST_STRETCH = 8.0
-# logarithm of the likelihood that two more parameters must gain (Akaike's criterion)
-_WORTH_STRETCHING = 2.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,8 @@ class SpatialField:
         How many times farther likeness reaches along `bearing_deg` than across it, at least 1.
     bearing_deg
         Direction in which likeness reaches farthest, in degrees clockwise from grid north.
+    longest_range_m
+        The longest range nearly as likely as `range_m`, with which fields are drawn; None for the range.
     """
 
     range_m: float
@@ -65,6 +61,7 @@ class SpatialField:
     shape: Shape = "exponential"
     stretch: float = 1.0
     bearing_deg: float = 0.0
+    longest_range_m: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what is not a field."""
@@ -92,62 +89,12 @@ class SpatialField:
         return np.column_stack([along / np.sqrt(self.stretch), across * np.sqrt(self.stretch)])
 
 
-class _Layer(NamedTuple):
+class Layer(NamedTuple):
     """Places start to stop, each beside the nearest of those before start."""
 
     start: int
     stop: int
     neighbours: npt.NDArray[np.intp]
-
-
-def fit_field(
-    values: npt.ArrayLike, easting_m: npt.ArrayLike, northing_m: npt.ArrayLike, *, seed: int
-) -> SpatialField:
-    """Fit a field to the normal scores of a measure.
-
-    The shape, and whether likeness reaches farther in one direction, are fitted too: surfaces of a field
-    of the wrong shape have their variance in other patterns than the measure, and smooth embeddings then
-    go with the measure by chance more often than with the surfaces. The likelihood is restricted, so
-    that the mean, which is estimated as well, does not make the range too short.
-
-    Parameters
-    ----------
-    values
-        The measure, shape (n_lsoas,), without missing values.
-    easting_m, northing_m
-        Where LSOAs are, shape (n_lsoas,), in metres (EPSG:27700).
-    seed
-        Of the order in which LSOAs are taken.
-
-    Returns
-    -------
-    field
-        The same whatever the order of the rows given.
-
-    Raises
-    ------
-    ScienceError
-        If there are fewer than 20 LSOAs, the measure does not vary, or a place is missing.
-
-    References
-    ----------
-    Vecchia, A. V. (1988), Estimation and model identification for continuous spatial processes.
-    https://doi.org/10.1111/j.2517-6161.1988.tb01729.x
-
-    Guinness, J. (2018), Permutation and grouping methods for sharpening Gaussian process approximations.
-    https://doi.org/10.1080/00401706.2018.1437476
-    """
-    known, places, rows = in_order(values, easting_m, northing_m)
-    order = np.random.default_rng(seed).permutation(len(rows))
-    search = _Search.over(_normal_scores(known[rows])[order], places[rows][order])
-    best, likelihood = search.isotropic("exponential", search.first_guess())
-    start = best
-    for shape in SHAPES[1:]:
-        other, found = search.isotropic(shape, start)
-        if found > likelihood:
-            best, likelihood = other, found
-    stretched, found = search.stretched(best)
-    return stretched if found > likelihood + _WORTH_STRETCHING else best
 
 
 def draw_fields(
@@ -158,7 +105,7 @@ def draw_fields(
     Parameters
     ----------
     field
-        What is drawn from.
+        What is drawn from, with its longest range.
     places
         Eastings and northings of LSOAs in metres, shape (n_lsoas, 2), in a random order.
     n_draws, n_at_once
@@ -171,9 +118,10 @@ def draw_fields(
     drawn
         Shape (n_lsoas, at most n_at_once).
     """
+    field = replace(field, range_m=field.longest_range_m or field.range_m)
     flat = field.flattened(places)
     # the nugget is added at the end: without it, a few neighbours say nearly all that is to be known
-    factors = _factors(_layers(flat, _N_NEIGHBOURS_TO_DRAW), flat, replace(field, smooth_share=_NEARLY_ALL))
+    factors = _factors(layers_of(flat, _N_NEIGHBOURS_TO_DRAW), flat, replace(field, smooth_share=_NEARLY_ALL))
     smooth, own = np.sqrt(np.float32(field.smooth_share)), np.sqrt(np.float32(1 - field.smooth_share))
     for start in range(0, n_draws, n_at_once):
         shape = (len(places), min(n_at_once, n_draws - start))
@@ -209,77 +157,7 @@ def in_order(
     return known, places, np.lexsort((known, places[:, 1], places[:, 0]))
 
 
-@dataclass(frozen=True, eq=False)
-class _Search:
-    """The search for the likeliest field."""
-
-    scores: Array
-    places: Array
-    layers: list[_Layer]
-    shortest_m: float
-    widest_m: float
-
-    @classmethod
-    def over(cls, scores: Array, places: Array) -> "_Search":
-        """Prepare the search for scores of places in a random order."""
-        widest = float(np.hypot(*np.ptp(places, axis=0)))
-        if not widest:
-            raise ScienceError(f"all {len(places)} LSOAs stand at one place; give each the place it is at")
-        layers = _layers(places, _N_NEIGHBOURS_TO_FIT)
-        return cls(scores, places, layers, widest / np.sqrt(len(places)) / 4, widest)
-
-    def likelihood(self, field: SpatialField) -> float:
-        return _restricted_likelihood(self.scores, field.flattened(self.places), self.layers, field)
-
-    def first_guess(self) -> SpatialField:
-        ranges = np.geomspace(self.shortest_m, self.widest_m, 6)
-        return max((SpatialField(float(range_m), 0.7) for range_m in ranges), key=self.likelihood)
-
-    def isotropic(self, shape: Shape, start: SpatialField) -> tuple[SpatialField, float]:
-        """Find the likeliest field of a shape that is the same in all directions."""
-        return self._climb(shape, [np.log(start.range_m), start.smooth_share])
-
-    def stretched(self, start: SpatialField) -> tuple[SpatialField, float]:
-        """Find the likeliest field of this shape, stretched in some direction."""
-        return self._climb(start.shape, [np.log(start.range_m), start.smooth_share, 0.0, 0.0])
-
-    def _climb(self, shape: Shape, start: list[float]) -> tuple[SpatialField, float]:
-        from scipy import optimize
-
-        # a step towards the middle of what is allowed
-        steps = [0.4, 0.1 if start[1] < 0.5 else -0.1, 0.5, 0.5]
-        simplex = np.array([start, *(np.add(start, step) for step in np.diag(steps[: len(start)]))])
-        far = np.log(_MOST_STRETCH)
-        limits = [(np.log(self.shortest_m), np.log(self.widest_m)), (0.0, _MOST_SHARE), (-far, far), (-far, far)]
-        found = optimize.minimize(
-            lambda numbers: -self.likelihood(_field_of(shape, numbers)),
-            start,
-            method="Nelder-Mead",
-            bounds=limits[: len(start)],
-            # a tenth of a unit of the likelihood is far less than chance
-            options={"xatol": 0.02, "fatol": 0.05, "initial_simplex": simplex},
-        )
-        return _field_of(shape, found.x), -float(found.fun)
-
-
-def _field_of(shape: Shape, numbers: Array) -> SpatialField:
-    """Build a field of log range, smooth share, and perhaps log stretch as a vector of twice its bearing."""
-    range_m, share = float(np.exp(numbers[0])), float(numbers[1])
-    if len(numbers) == 2:
-        return SpatialField(range_m, share, shape)
-    stretch = min(float(np.exp(np.hypot(*numbers[2:]))), _MOST_STRETCH)
-    bearing = float(np.rad2deg(np.arctan2(numbers[3], numbers[2])) / 2) % 180
-    return SpatialField(range_m, share, shape, stretch, bearing)
-
-
-def _normal_scores(values: Array) -> Array:
-    """Replace values by the normal quantiles of their ranks."""
-    from scipy import stats
-
-    return np.asarray(stats.norm.ppf((stats.rankdata(values) - 0.5) / len(values)))
-
-
-def _layers(places: Array, n_neighbours: int) -> list[_Layer]:
+def layers_of(places: Array, n_neighbours: int) -> list[Layer]:
     """Part places, in the order they are taken, into layers that depend only on layers before them."""
     from scipy.spatial import KDTree
 
@@ -291,12 +169,12 @@ def _layers(places: Array, n_neighbours: int) -> list[_Layer]:
         if start:
             nearest = [*range(1, min(start, n_neighbours) + 1)]
             near = np.asarray(KDTree(places[:start]).query(places[start:stop], k=nearest)[1])
-        layers.append(_Layer(start, stop, near))
+        layers.append(Layer(start, stop, near))
         start = stop
     return layers
 
 
-def _conditional(layer: _Layer, flat: Array, field: SpatialField) -> tuple[Array, Array]:
+def _conditional(layer: Layer, flat: Array, field: SpatialField) -> tuple[Array, Array]:
     """Weights of the neighbours (n, n_near) and the standard deviation that is left (n,)."""
     here, around = flat[layer.start : layer.stop, None], flat[layer.neighbours]
     among = field.likeness(_distances(around[:, :, None], around[:, None]))
@@ -311,7 +189,7 @@ def _distances(here: Array, there: Array) -> Array:
     return np.asarray(np.sqrt((here[..., 0] - there[..., 0]) ** 2 + (here[..., 1] - there[..., 1]) ** 2))
 
 
-def _restricted_likelihood(scores: Array, flat: Array, layers: list[_Layer], field: SpatialField) -> float:
+def restricted_likelihood(scores: Array, flat: Array, layers: list[Layer], field: SpatialField) -> float:
     """Logarithm of Vecchia's restricted likelihood, mean and variance profiled out, up to a constant."""
     innovations, ones, spread = (np.empty(len(scores)) for _ in range(3))
     for layer in layers:
@@ -326,7 +204,7 @@ def _restricted_likelihood(scores: Array, flat: Array, layers: list[_Layer], fie
 
 
 def _factors(
-    layers: list[_Layer], flat: Array, field: SpatialField
+    layers: list[Layer], flat: Array, field: SpatialField
 ) -> list[tuple[slice, "sparse.csr_array", Surfaces]]:
     """Weights of each layer as a sparse matrix on the places before it, and what is left."""
     from scipy import sparse

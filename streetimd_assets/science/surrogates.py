@@ -6,13 +6,14 @@ Gaussian process fitted to it, or made from it by Moran spectral randomisation.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
+from streetimd_assets.science.field_fits import fit_field as fit_field
 from streetimd_assets.science.fields import SpatialField as SpatialField
 from streetimd_assets.science.fields import draw_fields, in_order
-from streetimd_assets.science.fields import fit_field as fit_field
 
 Array = npt.NDArray[np.floating]
 Surfaces = npt.NDArray[np.float32]
@@ -21,6 +22,7 @@ Surfaces = npt.NDArray[np.float32]
 MOST_LSOAS_FOR_SPECTRUM = 4_000
 
 _DRAWS_AT_ONCE = 500
+_SIGNS = np.array([-1, 1], dtype=np.float32)
 
 
 def surrogate_surfaces(
@@ -128,17 +130,15 @@ def spectral_surfaces(
     .. [1] Wagner, H. H. & Dray, S. (2015), Generating spatially constrained null models for irregularly
        spaced data using Moran spectral randomization methods. https://doi.org/10.1111/2041-210X.12407
     """
-    from scipy import linalg
-
     known, places, rows = in_order(values, easting_m, northing_m)
     if len(rows) > MOST_LSOAS_FOR_SPECTRUM:
         return None
-    patterns = linalg.eigh(_centred_weights(places[rows], n_neighbours), overwrite_a=True)[1]
-    shares = patterns.T @ _standardised(known)[rows]
+    patterns = _patterns(places[rows].tobytes(), n_neighbours)
+    shares = patterns.T @ _standardised(known)[rows].astype(np.float32)
     rng = np.random.default_rng(seed)
     surfaces = np.empty((len(rows), n_draws), dtype=np.float32)
     for start in range(0, n_draws, _DRAWS_AT_ONCE):
-        signs = rng.choice([-1.0, 1.0], size=(len(rows), min(_DRAWS_AT_ONCE, n_draws - start)))
+        signs = rng.choice(_SIGNS, size=(len(rows), min(_DRAWS_AT_ONCE, n_draws - start)))
         surfaces[rows, start : start + signs.shape[1]] = patterns @ (signs * shares[:, None])
     return surfaces
 
@@ -241,6 +241,15 @@ def _nearest(places: Array, n_neighbours: int) -> npt.NDArray[np.intp]:
     # where many share one place, a place need not be among its own nearest
     own[:, -1] |= ~own.any(axis=1)
     return np.asarray(near[~own].reshape(len(places), wanted))
+
+
+@lru_cache(maxsize=1)
+def _patterns(places: bytes, n_neighbours: int) -> Surfaces:
+    """Moran eigenvectors of places from west to east: the same for every measure of the same LSOAs."""
+    from scipy import linalg
+
+    weights = _centred_weights(np.frombuffer(places).reshape(-1, 2), n_neighbours)
+    return np.asarray(linalg.eigh(weights, overwrite_a=True)[1], dtype=np.float32)
 
 
 def _centred_weights(places: Array, n_neighbours: int) -> Array:

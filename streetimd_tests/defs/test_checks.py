@@ -229,7 +229,7 @@ SPOILT = [
     ("lsoa_features", "most_lsoas_have_images", put(n_images_kept=0)),
     ("planted_lsoas", "planted_shares_sum_to_one", put(park_planted_share=0.9)),
     ("planted_scenes", "every_picture_was_planted", drop_first),
-    ("spatial_fields", "surrogates_keep_autocorrelation", put(range_m=1.0)),
+    ("spatial_fields", "surrogates_keep_autocorrelation", put(range_m=1.0, longest_range_m=1.0)),
     ("imd_correlations", "ranks_and_scores_mirror_each_other", ranks_the_other_way),
     ("imd_correlations", "there_are_enough_lsoas", lambda rows: rows),
     ("noise_correlations", "noise_has_its_expected_size", put(median_absolute_r=0.4)),

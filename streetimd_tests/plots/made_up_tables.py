@@ -160,6 +160,7 @@ def made_up_fields(n):
             "shape": "exponential",
             "stretch": 1.0,
             "bearing_deg": 0.0,
+            "longest_range_m": 3_456.0,
             "n_lsoas": n,
         }
     )

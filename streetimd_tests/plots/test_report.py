@@ -106,7 +106,7 @@ def test_noise_and_p_values_are_put_in_their_place(study, tables):
     assert "reach a largest |r| of 0.350 (0.260 to 0.440 in 90% of draws): the spatial-noise floor" in study.words
     assert "Naive p- and q-values take LSOAs as independent, which they are not" in study.words
     assert "Moran’s I is 0.52, 70% of its variance is common to neighbours" in study.words
-    assert "falls to 1/e over 2.3 km." in study.words
+    assert "falls to 1/e over 2.3 km. Up to 3.5 km is nearly as likely" in study.words
 
 
 def test_a_field_that_reaches_farther_in_one_direction_says_which(tables):

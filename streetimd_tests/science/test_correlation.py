@@ -31,7 +31,7 @@ FIELD = SpatialField(6_000.0, 0.9)
 # an innocent world: embeddings and deprivation alike among neighbours, with nothing to do with each other
 SMOOTH = smooth_draws(PLACES["easting_m"], PLACES["northing_m"], FIELD, n_draws=D + 1, seed=2)
 FIELDS = pd.DataFrame({"measure": ["imd_rank", "imd_score"], "range_m": 6_000.0, "smooth_share": 0.9}).assign(
-    shape="exponential", stretch=1.0, bearing_deg=0.0
+    shape="exponential", stretch=1.0, bearing_deg=0.0, longest_range_m=6_000.0
 )
 
 

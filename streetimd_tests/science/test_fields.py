@@ -1,11 +1,14 @@
 """A field drawn is the field found: range, shared variance, shape and direction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.science import fields
-from streetimd_assets.science.fields import SpatialField, fit_field
+from streetimd_assets.science.field_fits import fit_field
+from streetimd_assets.science.fields import SpatialField
 from streetimd_tests.science.smooth_worlds import places_of, smooth_draws
 
 N = 700
@@ -60,8 +63,8 @@ def test_the_likelihood_is_that_of_the_whole_covariance_where_all_are_neighbours
     n, field = 30, SpatialField(3_000.0, 0.6, "matern", 2.0, 30.0)
     places = np.column_stack([EASTING[:n], NORTHING[:n]])
     scores = np.random.default_rng(8).standard_normal(n)
-    layers = [fields._Layer(i, i + 1, np.arange(i)[None, :]) for i in range(n)]
-    found = fields._restricted_likelihood(scores, field.flattened(places), layers, field)
+    layers = [fields.Layer(i, i + 1, np.arange(i)[None, :]) for i in range(n)]
+    found = fields.restricted_likelihood(scores, field.flattened(places), layers, field)
     flat = field.flattened(places)
     covariance = field.likeness(np.linalg.norm(flat[:, None] - flat, axis=2))
     np.fill_diagonal(covariance, 1.0)
@@ -77,6 +80,21 @@ def test_the_order_of_rows_and_the_scale_of_values_change_no_field():
     first = fit_field(values, EASTING[:200], NORTHING[:200], seed=1)
     order = np.random.default_rng(1).permutation(200)
     assert fit_field(np.exp(values[order]), EASTING[order], NORTHING[order], seed=1) == first
+
+
+def test_fields_are_drawn_with_the_longest_range_that_is_nearly_as_likely():
+    values = smooth_draws(EASTING[:300], NORTHING[:300], SpatialField(3_000.0, 0.7), n_draws=1, seed=9)[:, 0]
+    field = fit_field(values, EASTING[:300], NORTHING[:300], seed=1)
+    assert 1.05 * field.range_m <= field.longest_range_m < 3 * field.range_m
+    places = np.column_stack([EASTING, NORTHING])
+
+    def drawn(field):
+        rng = np.random.default_rng(1)
+        return next(fields.draw_fields(field, places, n_draws=2, rng=rng, n_at_once=2))
+
+    longest = replace(field, range_m=field.longest_range_m, longest_range_m=None)
+    np.testing.assert_array_equal(drawn(field), drawn(longest))
+    assert not np.array_equal(drawn(field), drawn(replace(field, longest_range_m=None)))
 
 
 def test_what_is_no_field_is_refused_in_a_sentence():
