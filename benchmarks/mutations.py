@@ -122,7 +122,7 @@ MUTATIONS = (
         "rank_flipped_in_correlation",
         "streetimd_assets/science/correlation.py",
         "pearson = correlate(vectors, values)",
-        'pearson = correlate(vectors, -values if name.endswith("_rank") else values)',
+        'pearson = correlate(vectors, -values if str(measure.name).endswith("_rank") else values)',
         ("streetimd_tests/science",),
     ),
     Mutation(

@@ -35,6 +35,9 @@ VISIBLE_SHARE = 0.77
 PLACE_SD, SIGNAL_SD, IMAGE_SD = 0.20, 0.06, 0.02
 MEAN_LENGTH, CITY_SHIFT = 0.8, 0.3
 CITY_GAP = 1.0
+# the lengths at which they give the Moran's I of an exponential field of 3 km
+OTHER_LENGTHS_M: dict[Shape, float] = {"matern": 2500, "squared_exponential": 1900, "rational_quadratic": 1900}
+OTHER_SHAPES = tuple(OTHER_LENGTHS_M)
 N_IMAGES, FEWEST_IMAGES, MOST_IMAGES = 20, 1, 60
 
 
@@ -126,8 +129,9 @@ def number_world(
     n_local_authorities
         Each holds about as many LSOAs, which adjoin.
     field
-        Surfaces of exponential covariance, or ``other``: Matérn or squared exponential, three times as
-        long one way as the other.
+        Surfaces of exponential covariance, or ``other``, which no surrogate assumes: Matérn, squared
+        exponential or rational quadratic, three times as long one way as the other, and longer at the edge
+        of the town than in its middle.
     image_counts
         ``even``: 20 images of each LSOA; ``uneven``: from 1 to 60, many LSOAs with few.
     statistics
@@ -214,10 +218,9 @@ def _covariance(field: Field, what: str, seed: int) -> Covariance:
     nugget = float(rng.uniform(0.2, 0.3))
     if field == "exponential":
         return Covariance("exponential", float(rng.uniform(2500, 3500)), nugget)
-    shapes: tuple[Shape, ...] = ("matern", "squared_exponential")
-    shape = shapes[int(rng.integers(2))]
-    length_m = float(rng.uniform(1800, 2500)) * (1.0 if shape == "matern" else 0.75)
-    return Covariance(shape, length_m, nugget, stretch=3.0, bearing_deg=float(rng.uniform(0, 180)))
+    shape = OTHER_SHAPES[int(rng.integers(len(OTHER_SHAPES)))]
+    length_m = OTHER_LENGTHS_M[shape] * float(rng.uniform(0.85, 1.15))
+    return Covariance(shape, length_m, nugget, stretch=3.0, bearing_deg=float(rng.uniform(0, 180)), bend=0.65)
 
 
 def _deprivation(

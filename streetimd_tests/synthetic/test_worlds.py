@@ -106,12 +106,13 @@ def test_deprivation_is_as_autocorrelated_as_it_is_in_towns(field):
     assert 0.25 < min(found) < max(found) < 0.75
 
 
-def test_fields_that_the_surrogates_do_not_assume_are_neither_exponential_nor_alike_in_all_directions():
+def test_fields_that_no_surrogate_assumes_differ_by_direction_and_place_and_are_not_exponential():
     covariances = [made("null_spatial", seed, n_dimensions=4, field="other").truth for seed in range(12)]
     for part in ("deprivation_covariance", "embedding_covariance"):
         found = [getattr(truth, part) for truth in covariances]
-        assert {one.shape for one in found} == {"matern", "squared_exponential"}
+        assert {one.shape for one in found} == {"matern", "squared_exponential", "rational_quadratic"}
         assert {one.stretch for one in found} == {3.0}
+        assert {one.bend for one in found} == {0.65}
         assert np.ptp([one.bearing_deg for one in found]) > 60
 
 
