@@ -86,4 +86,4 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "n_images": ("n_images",),
 }
 # those that make sense where nothing is known of roads and images
-WITHOUT_IMAGES = ("mean", "coordinates")
+OF_PLACE = ("mean", "coordinates")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import HARDEST_FIRST
-from streetimd_assets.science.baselines import BASELINES, WITHOUT_IMAGES
+from streetimd_assets.science.baselines import BASELINES, OF_PLACE
 from streetimd_assets.science.estimators import ESTIMATORS, Estimator, RandomForest
 from streetimd_assets.science.fitted import FittedModel
 from streetimd_assets.science.folds import Fold
@@ -230,7 +230,7 @@ def _models(
     unknown = sorted(set(estimators) - set(ESTIMATORS))
     if unknown:
         raise ScienceError(f"'{unknown[0]}' is not an estimator; use {', '.join(ESTIMATORS)}")
-    for name in BASELINES if TABLE not in feature_sets else WITHOUT_IMAGES:
+    for name in BASELINES if is_main and TABLE not in feature_sets else OF_PLACE:
         yield Model(target, "baseline", name), "none" if name == "mean" else "nested", False
     for feature_set in feature_sets if is_main else feature_sets[:1]:
         is_leading = is_main and feature_set == feature_sets[0]
