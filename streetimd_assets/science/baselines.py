@@ -85,5 +85,5 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "road_density": ("road_density",),
     "n_images": ("n_images",),
 }
-# those that make sense where nothing is known of roads and images
+# those that make sense of any target, and where nothing is known of roads and images
 OF_PLACE = ("mean", "coordinates")
