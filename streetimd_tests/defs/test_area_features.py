@@ -13,6 +13,7 @@ from streetimd_assets.defs.doctor import examine_local_files, examine_provider
 from streetimd_assets.defs.exporting import export_study
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.labelling import take_labels
+from streetimd_assets.defs.predicting import predict_local_authority
 from streetimd_assets.defs.purging import find_pictures
 from streetimd_assets.defs.running import label_study, plan_study, run_study
 from streetimd_assets.defs.searching import search_images
@@ -21,7 +22,7 @@ from streetimd_assets.errors import ScienceError, StudyError
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.settings import Settings
 from streetimd_assets.study import Study, load_study
-from streetimd_tests.area_study import NAMES, PLANTED, made_up_table, write_study
+from streetimd_tests.area_study import NAMES, PLANTED, made_up_table, synthetic_scores, write_study
 from streetimd_tests.graph import failure_sentence
 from streetimd_tests.plots.reading_pages import ReadPage
 
@@ -91,6 +92,7 @@ def test_the_graph_has_no_image_in_it_and_nothing_it_lacks(planted):
     made = {key.to_user_string() for key in graph.materializable_asset_keys}
     assert not [name for name in made if name in TABLES and TABLES[name].is_of_images]
     assert {"lsoa_features", "imd_correlations", "fitted_models", "study_report", "local_authority_report"} <= made
+    assert {"spatial_fields", "residual_autocorrelation", "residual_clusters", "feature_importances"} <= made
     jobs = {job.name for job in planted.definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     assert jobs == {"collect", "analyse", "report_local_authority"}
     assert [schedule.name for schedule in planted.definitions.schedules] == ["analyse_study"]
@@ -122,6 +124,43 @@ def test_the_planted_feature_is_found_by_its_name(planted):
     assert ridge["encoder"] == planted.study.area_table.identity
 
 
+def test_what_is_planted_stands_out_from_surfaces_as_smooth_as_deprivation(planted):
+    store = planted.house.store
+    of_score = store.read("imd_correlations").query("measure == 'imd_score'").set_index("feature")
+    assert of_score.loc[PLANTED, ["spatial_q_value", "spectral_q_value"]].max() < 0.05
+    assert of_score.drop(PLANTED)["spatial_p_value"].min() > 0.005
+    noise = store.read("noise_correlations")
+    assert set(noise["kind"]) == {"independent", "spatial"}
+    assert set(noise["n_dimensions"]) == {len(NAMES)}
+    reached = noise.groupby("kind")["max_absolute_r"].median()
+    # five columns that are no surfaces reach no more beside smooth surfaces than beside noise
+    assert reached["spatial"] == pytest.approx(reached["independent"], abs=0.05)
+
+
+def test_importance_is_of_the_table_and_groups_need_more_features_than_there_are(planted):
+    importances = planted.house.store.read("feature_importances")
+    assert set(importances["method"]) == {"permutation", "gini", "shap"}
+    assert set(importances["feature"]) == set(NAMES)
+    assert importances["model_id"].str.contains("/table/").all()
+    assert importances["members"].isna().all()
+    first = importances[importances["position"] == 1]
+    assert (first["importance"] > first["band_top"]).all()
+
+
+def test_a_place_of_another_study_is_predicted_from_its_row_of_the_same_table(planted):
+    text = (planted.folder / "study.toml").read_text(encoding="utf-8")
+    others = text.replace('"Corvendale", "Dunmere", "Elmsthorpe", "Farrowby"', '"Brackenholt"')
+    path = planted.folder / "others.toml"
+    path.write_text(others.replace('name = "areas"', 'name = "others"'), encoding="utf-8")
+    collect = build_defs(load_study(path), planted.settings).resolve_job_def("collect")
+    assert collect.execute_in_process(partition_key="brackenholt", run_config=QUIET).success
+    predicted = predict_local_authority(planted.settings, "Brackenholt", features_of=str(path))
+    truth = synthetic_scores().reindex(predicted.rows["lsoa_code"])
+    assert np.corrcoef(predicted.rows["predicted"], truth)[0, 1] > 0.5
+    assert not predicted.rows["is_thin"].any()
+    assert "image" not in " ".join(predicted.notes)
+
+
 def test_models_of_the_table_read_what_is_planted_and_baselines_need_no_image(planted):
     scores = pooled(planted.house.store)
     assert set(scores["feature_set"]) == {"table", "baseline"}
@@ -142,6 +181,9 @@ def test_noise_is_not_found(tmp_path):
     assert scores[scores["feature_set"] == "table"]["r2"].max() <= 0.05
 
 
+_OF_IMAGES = ("SYNTHETIC IMAGES", "panorama", "Panorama", "Scene categories", "street image", "classified")
+
+
 def test_reports_speak_of_the_table_and_not_of_images(planted):
     for page in (
         planted.house.page("study_report"),
@@ -151,7 +193,15 @@ def test_reports_speak_of_the_table_and_not_of_images(planted):
         shown = " ".join(ReadPage(text).text)
         assert "areas.csv" in shown
         assert "SYNTHETIC PLACES" in shown
-        for word in ("SYNTHETIC IMAGES", "panorama", "Panorama", "Scene categories", "street image", "classified"):
+        for word in (
+            "SYNTHETIC IMAGES",
+            "panorama",
+            "Panorama",
+            "Scene categories",
+            "street image",
+            "classified",
+            "mean embedding",
+        ):
             assert word not in shown, word
         assert "has no rows yet" not in shown
         assert PLANTED in shown or page.name != "study_report.html"

@@ -27,5 +27,14 @@ def test_loadings_fall_from_the_largest_and_keep_every_dimension(tables):
     for trace, loadings in zip(figure.data, tables["embedding_components"]["loadings"], strict=True):
         assert trace.y == pytest.approx(np.sort(loadings)[::-1])
         assert f"dimension {np.argmax(loadings)}:" in trace.text[0]
+    assert "Embedding dimensions" in figure.layout.xaxis.title.text
     even = sorted(shape.y0 for shape in figure.layout.shapes)
     assert even == pytest.approx([-(N_DIMENSIONS**-0.5), N_DIMENSIONS**-0.5])
+
+
+def test_loadings_of_area_features_are_told_by_name(tables):
+    names = [f"feature &amp; {place}" for place in range(N_DIMENSIONS)]
+    figure = components.component_loadings(tables["embedding_components"], names)
+    for trace, loadings in zip(figure.data, tables["embedding_components"]["loadings"], strict=True):
+        assert f", {names[np.argmax(loadings)]}:" in trace.text[0]
+    assert figure.layout.xaxis.title.text.startswith("Area features")

@@ -55,6 +55,14 @@ def test_a_row_stands_for_each_dimension_and_measure_with_the_declared_columns(t
     assert not table.duplicated(["measure", "dimension"]).any()
 
 
+def test_area_features_stand_beside_their_dimension_and_embeddings_have_no_names(table):
+    names = [f"feature {place}" for place in range(D)]
+    named = correlated(names=names, n_surrogates=19)
+    for measure in MEASURES:
+        assert list(of(named, measure, "feature")) == names
+    assert table["feature"].isna().all()
+
+
 def test_a_dimension_that_grows_with_deprivation_falls_with_rank_one_most_deprived(table):
     assert of(table, "imd_score")[3] > 0.6
     assert of(table, "imd_rank")[3] < -0.6

@@ -119,6 +119,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_study_that_names_it(tmp_
     [
         ('[imagery]\nfolder = "photographs"', "takes the place of images, so imagery has no use"),
         ("[imagery.faults]\nblank_share = 0", "so imagery has no use"),
+        ('[[concept_pair]]\nname = "green"\ntoward = ["trees"]\naway = ["walls"]', "so concept_pair has no use"),
     ],
 )
 def test_images_beside_a_table_are_refused(tmp_path, more, said):
