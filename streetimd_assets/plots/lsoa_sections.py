@@ -210,7 +210,7 @@ def add_lsoas(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> No
     words = (0, 1, 2) if is_study else (0, 1)
     caption = "LSOAs by name" + (
         f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale; thin ones "
-        "rest on few images"
+        "rest on little"
         if "predicted" in numbers
         else ""
     )
