@@ -210,7 +210,7 @@ def add_lsoas(page: pages.Page, tables: Tables, lsoas: "gpd.GeoDataFrame") -> No
     words = (0, 1, 2) if is_study else (0, 1)
     caption = "LSOAs by name" + (
         f"; predictions of {style.measure_label(target)}, whose intervals may reach beyond its scale; thin ones "
-        f"rest on {'few images' if area_table_of(tables) is None else 'little'}"
+        "rest on little"
         if "predicted" in numbers
         else ""
     )
