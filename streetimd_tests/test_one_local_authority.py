@@ -174,4 +174,4 @@ def test_the_analysis_of_the_same_features_gives_the_same_tables(collected):
         fitted = store.read("fitted_models", columns=[*store.table("fitted_models").column_names[:-1]])
         made.append({name: store.content_hash(name) for name in tables} | {"fitted_models": fitted.to_csv()})
     assert made[0] == made[1]
-    assert len(made[0]) == 15
+    assert len(made[0]) == 23
