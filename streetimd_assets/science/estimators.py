@@ -77,16 +77,47 @@ class Ridge:
 
     def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
         """Choose the penalty among 22 from 0.1 to a million."""
-        from sklearn.linear_model import RidgeCV
-
         scaled = fit_scaler(features).transform(features.values.astype(np.float64))
-        return {"alpha": float(RidgeCV(alphas=self.penalties).fit(scaled, target).alpha_)}
+        return {"alpha": float(self.penalties[np.argmin(leave_one_out_errors(scaled, target, self.penalties))])}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Scale, then fit."""
         from sklearn import linear_model
 
         return _behind_scaler(features, target, linear_model.Ridge(**parameters))
+
+
+def leave_one_out_errors(centred: Array, target: Array, penalties: Array) -> Array:
+    """Squared errors of ridge regression with each row left out in turn, without fitting it anew.
+
+    As scikit-learn's ``RidgeCV`` and several times as fast on more rows than columns: it decomposes the
+    covariance of the columns and not the whole matrix.
+
+    Parameters
+    ----------
+    centred
+        Shape (n, n_columns), each column of mean zero.
+    target
+        Shape (n,).
+    penalties
+        Shape (n_penalties,).
+
+    Returns
+    -------
+    errors
+        Sum over rows, shape (n_penalties,).
+
+    References
+    ----------
+    Golub, G., Heath, M. & Wahba, G. (1979), Generalized cross-validation as a method for choosing a good
+    ridge parameter, Technometrics 21. https://doi.org/10.1080/00401706.1979.10489751
+    """
+    variances, directions = np.linalg.eigh(centred.T @ centred)
+    scores, deviations = centred @ directions, target - target.mean()
+    shrunk = 1 / (np.maximum(variances, 0)[:, None] + penalties)
+    residuals = deviations[:, None] - scores @ (shrunk * (scores.T @ deviations)[:, None])
+    leverages = scores**2 @ shrunk + 1 / len(target)
+    return np.asarray(np.sum((residuals / (1 - leverages)) ** 2, axis=0))
 
 
 class PartialLeastSquares:
