@@ -7,9 +7,7 @@ import pandas as pd
 from streetimd_assets.plots import comparison, pages, style
 from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
 from streetimd_assets.schemas import HARDEST_FIRST
-
-# features of the model shown in detail, the first there is
-_SAY_MOST = ("embeddings", "table", "both", "percentages")
+from streetimd_assets.study.headline import LEADING_FEATURES, headline_ridge
 
 
 def target_of(tables: Tables) -> str:
@@ -30,7 +28,7 @@ def headline(scores: pd.DataFrame | None, differences: pd.DataFrame | None = Non
     rows = comparison.overall_scores(scores)
     for split in HARDEST_FIRST:
         here = rows[(rows["split"] == split) & rows["r2"].notna()]
-        ridge = here[(here["estimator"] == "ridge") & here["feature_set"].isin(_SAY_MOST)]
+        ridge = here[(here["estimator"] == "ridge") & here["feature_set"].isin(LEADING_FEATURES)]
         place = here[here["estimator"] == "coordinates"]
         if len(ridge) and len(place):
             seen, known = _leading(ridge), place.iloc[0]
@@ -45,8 +43,8 @@ def headline(scores: pd.DataFrame | None, differences: pd.DataFrame | None = Non
 
 
 def _leading(rows: pd.DataFrame) -> pd.Series:
-    """Return the row of the features named first in ``_SAY_MOST`` that are there."""
-    order = {name: place for place, name in enumerate(_SAY_MOST)}
+    """Return the row of the features named first in ``LEADING_FEATURES`` that are there."""
+    order = {name: place for place, name in enumerate(LEADING_FEATURES)}
     return rows.sort_values("feature_set", key=lambda names: names.map(order)).iloc[0]
 
 
@@ -132,13 +130,8 @@ def chosen_model(scores: pd.DataFrame | None, predictions: pd.DataFrame | None) 
     if predictions is None or predictions.empty:
         return None
     ids = set(predictions["model_id"])
-    if scores is not None:
-        rows = scores[(scores["estimator"] == "ridge") & scores["model_id"].isin(ids) & scores["r2"].notna()]
-        rows = rows[rows["feature_set"].isin(_SAY_MOST)]
-        for split in HARDEST_FIRST:
-            if (rows["split"] == split).any():
-                return str(_leading(rows[rows["split"] == split])["model_id"])
-    return str(min(ids))
+    named = headline_ridge(scores, ids) if scores is not None else None
+    return named or str(min(ids))
 
 
 def _lsoa_names(tables: Tables) -> dict[str, str]:

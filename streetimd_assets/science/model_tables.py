@@ -10,13 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from streetimd_assets.errors import ScienceError
-from streetimd_assets.schemas import HARDEST_FIRST, TABLES
+from streetimd_assets.schemas import TABLES
 from streetimd_assets.science.holding_out import HeldOut
 from streetimd_assets.science.scoring import NO_SCORE, interval_of, score_predictions
+from streetimd_assets.study.headline import headline_ridge
 
 Array = npt.NDArray[np.float64]
-# features of the model looked at more closely, the first there is
-SAY_MOST = ("embeddings", "table", "both", "percentages")
 
 
 @dataclass(frozen=True)
@@ -237,15 +236,9 @@ def headline_model_id(scores: pd.DataFrame, predictions: pd.DataFrame, target: s
     if target is not None:
         rows = rows[rows["target"] == target]
         predicted = set(rows["model_id"])
-    ridge = rows[rows["estimator"] == "ridge"]
-    for split in HARDEST_FIRST:
-        for features in SAY_MOST:
-            found = ridge.loc[(ridge["split"] == split) & (ridge["feature_set"] == features), "model_id"]
-            if len(found):
-                return str(found.min())
     if not predicted:
         raise ScienceError(
             f"lsoa_predictions holds no model of {target or 'any target'}; materialise model_scores and "
             "lsoa_predictions again"
         )
-    return str(min(predicted))
+    return headline_ridge(rows, predicted) or str(min(predicted))

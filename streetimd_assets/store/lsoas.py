@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from streetimd_assets.errors import StoreError, TableMissingError
-from streetimd_assets.schemas import HARDEST_FIRST, TABLES, Column, Table
+from streetimd_assets.schemas import TABLES, Column, Table
 from streetimd_assets.store.arrow import empty_frame
 from streetimd_assets.store.tables import TableStore
+from streetimd_assets.study.headline import headline_ridge
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -74,12 +75,7 @@ def headline_predictions(store: TableStore) -> pd.DataFrame:
         return empty_frame(TABLES["lsoa_predictions"])[columns]
     predictions = store.read("lsoa_predictions", columns=columns)
     scores = store.read("model_scores", columns=["model_id", "estimator", "feature_set", "split"])
-    ridge = scores[(scores["estimator"] == "ridge") & scores["feature_set"].isin(["embeddings", "table"])]
-    for split in HARDEST_FIRST:
-        named = set(ridge.loc[ridge["split"] == split, "model_id"]) & set(predictions["model_id"])
-        if named:
-            return predictions[predictions["model_id"] == min(named)]
-    return predictions[:0]
+    return predictions[predictions["model_id"] == headline_ridge(scores, set(predictions["model_id"]))]
 
 
 def as_geodataframe(table: str, rows: pd.DataFrame) -> "gpd.GeoDataFrame":
