@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def streetimd(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, as a user does."""
     done = subprocess.run(
-        [sys.executable, "-m", "streetimd_assets.cli", *arguments], capture_output=True, text=True, timeout=540
+        [sys.executable, "-m", "streetimd_assets.cli", *arguments], capture_output=True, text=True, timeout=1500
     )
     assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done
