@@ -52,14 +52,17 @@ class Neighbours:
         self.counts = counts
 
     def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Choose the number of neighbours."""
-        errors = dict.fromkeys(self.counts, 0.0)
+        """Choose the number of neighbours, finding the most that are tried once for each inner fold."""
+        from scipy.spatial import KDTree
+
+        errors = np.zeros(len(self.counts))
         for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
-            inner, held_out = features.take(fold.train), features.take(fold.test)
-            for count in self.counts:
-                model = self.fit(inner, target[fold.train], {"n_neighbors": count}, seed=seed)
-                errors[count] += float(np.sum((target[fold.test] - model.predict(held_out.values)) ** 2))
-        return {"n_neighbors": min(errors, key=lambda count: errors[count])}
+            counts = np.minimum(self.counts, len(fold.train))
+            tree = KDTree(features.values[fold.train])
+            nearest = tree.query(features.values[fold.test], k=np.arange(1, counts.max() + 1))[1]
+            means = np.cumsum(target[fold.train][nearest], axis=1)[:, counts - 1] / counts
+            errors += np.sum((target[fold.test][:, None] - means) ** 2, axis=0)
+        return {"n_neighbors": self.counts[int(np.argmin(errors))]}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Remember the positions."""
