@@ -132,11 +132,10 @@ def _members_table(rows: pd.DataFrame, method: str, model_id: str, titles: Mappi
         for row in rows.sort_values("position").to_dict("records")
     ]
     is_component = method == "permutation_component"
-    return pages.table(
-        f"{'Largest loadings' if is_component else 'Members'} of the groups, {style.escape(model_id)}",
-        ["Group", "Loss of R²", "Above the band", "Largest loadings" if is_component else "Members"],
-        cells,
-        words=(0, 2, 3),
+    what = "Largest loadings" if is_component else "Members"
+    title = f"{what} of the groups, {style.escape(model_id)}"
+    return pages.folded(
+        title, pages.table(title, ["Group", "Loss of R²", "Above the band", what], cells, words=(0, 2, 3))
     )
 
 

@@ -285,6 +285,11 @@ def bullets(sentences: Iterable[str]) -> str:
     return "<ul>" + "".join(f"<li>{sentence}</li>" for sentence in sentences) + "</ul>"
 
 
+def folded(title: str, block: str) -> str:
+    """Return a block that opens at a click, and is open in print."""
+    return f'<details class="folded"><summary>{title}</summary>{block}</details>'
+
+
 def table(
     caption: str,
     heads: Sequence[str],

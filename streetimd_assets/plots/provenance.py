@@ -117,7 +117,7 @@ def _prompts(words: pd.DataFrame | None) -> list[str]:
         for row in words.sort_values("position").to_dict("records")
     ]  # fmt: skip
     heads = ["Category", "Its images are", "Prompts, averaged"]
-    return [_folded("Categories and their prompts", pages.table("Categories", heads, rows, words=(0, 1, 2)))]
+    return [pages.folded("Categories and their prompts", pages.table("Categories", heads, rows, words=(0, 1, 2)))]
 
 
 def _settings(settings: Mapping[str, str]) -> list[str]:
@@ -125,7 +125,7 @@ def _settings(settings: Mapping[str, str]) -> list[str]:
         return []
     rows = [[f"<code>{style.escape(name)}</code>", style.escape(value)] for name, value in settings.items()]
     listed = pages.table("By their names in the study file", ["Setting", "Value"], rows, words=(0, 1))
-    return [_folded("Settings of the study that decide a result", listed)]
+    return [pages.folded("Settings of the study that decide a result", listed)]
 
 
 def _made_tables(tables: Sequence[MadeTable]) -> list[str]:
@@ -138,12 +138,7 @@ def _made_tables(tables: Sequence[MadeTable]) -> list[str]:
         for table in tables
     ]  # fmt: skip
     heads = ["Table", "Code version", "Parts", "Newest part made"]
-    return [_folded("Tables this page was made from", pages.table("Tables", heads, rows, words=(0, 1, 3)))]
-
-
-def _folded(title: str, block: str) -> str:
-    """Return a block that opens at a click, and is open in print."""
-    return f'<details class="folded"><summary>{title}</summary>{block}</details>'
+    return [pages.folded("Tables this page was made from", pages.table("Tables", heads, rows, words=(0, 1, 3)))]
 
 
 CSS = """
