@@ -145,7 +145,7 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
     rows = comparison.overall_scores(scores)
     if rows.empty:
         return [pages.paragraph("No tuned models have been scored yet.", quiet=True)]
-    notes = {style.split_label(row["split"]): row["note"] for row in rows.to_dict("records") if row["note"]}
+    notes = _notes(rows)
     seen = "feature" if _are_of_a_table(rows) else "image"
     return [
         "<h3>Tuned models and baselines</h3>",
@@ -156,8 +156,8 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
             "Intervals resample blocks of neighbours, since neighbours err alike."
         ),
         *(
-            pages.paragraph(f"Not scored, {words}: {style.escape(note)}.", quiet=True)
-            for words, note in notes.items()
+            pages.paragraph(f"Not scored, {what}: {style.escape(note)}.", quiet=True)
+            for what, note in notes.items()
         ),
         page.figure(
             comparison.tuned_scores(scores),
@@ -166,6 +166,16 @@ def _tuned_blocks(page: pages.Page, scores: pd.DataFrame) -> list[str]:
         ),
         _score_table("Tuned models and baselines", rows[rows["r2"].notna()]),
     ]
+
+
+def _notes(rows: pd.DataFrame) -> dict[str, str]:
+    """Say once of each split, or of the one baseline that is meant, why there is no score."""
+    unscored = rows[rows["note"].notna()]
+    n_models = unscored.groupby("split")["estimator"].nunique()
+    of_split = unscored["split"].map(n_models) > 1
+    told = {style.split_label(row["split"]): str(row["note"]) for row in unscored[of_split].to_dict("records")}
+    alone = unscored[~of_split].to_dict("records")
+    return told | {style.estimator_label(row["estimator"]): str(row["note"]) for row in alone}
 
 
 def _difference_blocks(scores: pd.DataFrame, differences: pd.DataFrame | None) -> list[str]:
