@@ -1,6 +1,7 @@
 """Use every core for work that falls into independent parts, with the same result as one core."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -38,5 +39,27 @@ def spread(
         return [function(item) for item in todo]
     import joblib
 
-    workers: Any = joblib.Parallel(n_jobs=min(n_cores or joblib.cpu_count(), len(todo)))
-    return list(workers(joblib.delayed(function)(item) for item in todo))
+    _end_workers_with_this_process()
+    # a worker is one of as many as there are cores: threads of its own would make it wait for the others
+    with joblib.parallel_config("loky", inner_max_num_threads=1):
+        workers: Any = joblib.Parallel(n_jobs=min(n_cores or joblib.cpu_count(), len(todo)))
+        return list(workers(joblib.delayed(function)(item) for item in todo))
+
+
+@cache
+def _end_workers_with_this_process() -> None:
+    """Have idle workers end when this process does.
+
+    They are kept for the next call. A process started by :mod:`multiprocessing`, as Dagster's runs are,
+    waits at its end for its children, and these would wait five minutes for more work.
+    """
+    from multiprocessing.util import Finalize
+
+    # before the queues to the workers are closed, or they would not be told
+    Finalize(None, _end_workers, exitpriority=100)
+
+
+def _end_workers() -> None:
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)

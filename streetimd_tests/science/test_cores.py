@@ -1,0 +1,57 @@
+"""Work is spread over the cores with the same result, and no worker outlives its process."""
+
+import os
+import subprocess
+import sys
+
+from streetimd_assets.science.cores import FEW_VALUES, spread
+
+# as the runs of a study: a process of its own, in which the work is spread once more
+RUN_IN_A_CHILD = """
+import multiprocessing, os
+from streetimd_tests.science.test_cores import in_workers
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=in_workers)
+    child.start()
+    child.join()
+    raise SystemExit(child.exitcode)
+"""
+
+
+def square_and_process(number):
+    return number**2, os.getpid()
+
+
+def threads_of_a_worker(_):
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.linalg.eigh(np.eye(50))
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+
+def in_workers():
+    assert spread(square_and_process, range(4), n_values=FEW_VALUES, n_cores=2)
+
+
+def test_much_work_is_spread_in_the_order_of_the_items_and_little_is_not():
+    many = spread(square_and_process, range(6), n_values=FEW_VALUES, n_cores=2)
+    assert [square for square, _ in many] == [0, 1, 4, 9, 16, 25]
+    assert os.getpid() not in {process for _, process in many}
+    few = spread(square_and_process, range(6), n_values=FEW_VALUES - 1, n_cores=2)
+    assert few == [(number**2, os.getpid()) for number in range(6)]
+
+
+def test_a_worker_has_one_thread_whatever_the_process_has(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert set(spread(threads_of_a_worker, range(4), n_values=FEW_VALUES, n_cores=2)) == {1}
+
+
+def test_a_process_of_multiprocessing_ends_at_once_though_workers_are_kept_for_the_next_call(tmp_path):
+    path = tmp_path / "run.py"
+    path.write_text(RUN_IN_A_CHILD)
+    # idle workers would stay for five minutes
+    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
