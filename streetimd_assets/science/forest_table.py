@@ -33,7 +33,7 @@ from streetimd_assets.science.scoring import Resamples, decile_edges, interval_o
 from streetimd_assets.study.effort import EFFORTS, Effort
 
 SPLIT = "repeated_80_20"
-CHEAP_FOREST = {"n_estimators": 100, "max_features": "sqrt", "min_samples_leaf": 5}
+CHEAP_FOREST = {"max_features": "sqrt", "min_samples_leaf": 5}
 # categories that fewer LSOAs than this show would leave the others too few in common
 COMMON_COVERAGE = 0.5
 N_BLOCKS = 30
@@ -66,7 +66,7 @@ def forest_table(
 ) -> ForestTable:
     """Score one random forest on every set of features, on 80% of the LSOAs against the other 20%.
 
-    The forest is cheap so that every split can be repeated: 100 trees, the square root of the
+    The forest is cheap so that every split can be repeated: 100 trees or 50, the square root of the
     features tried at each split, leaves of at least 5 LSOAs, nothing tuned. A larger one scores a
     few hundredths higher and takes many times as long.
 
@@ -92,7 +92,7 @@ def forest_table(
     feature_sets
         Sets of features of all images.
     effort
-        How many ways of pooling are tried for each category alone.
+        How many trees there are, and ways of pooling for each category alone.
     n_repeats
         Number of splits.
     block_side_m
@@ -134,7 +134,7 @@ def forest_table(
         if len(matrix.lsoa_codes) < MIN_LSOAS:
             rows.append(trial.unscored(f"fewer than {MIN_LSOAS} LSOAs have these features"))
             continue
-        held_out = _hold_out(matrix, observed, n_repeats, seed)
+        held_out = _hold_out(matrix, observed, n_repeats, effort.n_forest_trees, seed)
         rows += _score(trial, matrix, observed, blocks, held_out, effort.n_bootstrap, seed, trials)
     reference = Model(name, feature_sets[0], RandomForest.name, _pooled(feature_sets[0]))
     beside = [reference.under(SPLIT), f"{reference.under(SPLIT)}/common"]
@@ -188,10 +188,12 @@ def _blocks(known: pd.DataFrame, coordinates: pd.DataFrame, side_m: float | None
     return pd.Series(labels, index=codes)
 
 
-def _hold_out(matrix: FeatureMatrix, observed: "pd.Series[float]", n_repeats: int, seed: int) -> HeldOut:
+def _hold_out(
+    matrix: FeatureMatrix, observed: "pd.Series[float]", n_repeats: int, n_trees: int, seed: int
+) -> HeldOut:
     folds = repeated_holdout(len(matrix.lsoa_codes), n_repeats=n_repeats, seed=seed)
     truth = np.asarray(observed.loc[list(matrix.lsoa_codes)], dtype=np.float64)
-    fixed = [CHEAP_FOREST] * len(folds)
+    fixed = [{**CHEAP_FOREST, "n_estimators": n_trees}] * len(folds)
     return cross_validate(RandomForest(), matrix, truth, folds, seed=seed, parameters=fixed)
 
 

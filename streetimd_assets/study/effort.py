@@ -30,6 +30,8 @@ class Effort:
         Ridge and PLS, which tune in closed form or nearly so, are always tuned for themselves.
     forest_features
         Features tried at each split of the tuned forest, among which tuning chooses.
+    n_forest_trees
+        Trees of the forests of the 80/20 table.
     forest_statistics
         Ways of pooling tried for each category alone in the 80/20 table.
     has_common_lsoas
@@ -49,6 +51,7 @@ class Effort:
     other_estimators: tuple[str, ...]
     tuning: Literal["usual", "nested", "all"]
     forest_features: tuple[str | float, ...]
+    n_forest_trees: int
     forest_statistics: tuple[str, ...]
     has_common_lsoas: bool
     n_bootstrap: int
@@ -78,8 +81,8 @@ _STATISTICS = ("mean", "median", "max")
 EFFORTS: dict[str, Effort] = {
     effort.name: effort
     for effort in (
-        Effort("quick", 999, ("ridge",), "usual", ("sqrt",), ("mean",), False, 500, 2, 2, 1),
-        Effort("default", 4_999, _ALL, "nested", ("sqrt", 0.1), _STATISTICS, True, 1_000, 3, 5, 3),
-        Effort("full", 19_999, _ALL, "all", ("sqrt", 0.1, 0.3), _STATISTICS, True, 2_000, 5, 20, 5),
+        Effort("quick", 999, ("ridge",), "usual", ("sqrt",), 50, ("mean",), False, 500, 2, 2, 1),
+        Effort("default", 4_999, _ALL, "nested", ("sqrt", 0.1), 100, _STATISTICS, True, 1_000, 3, 5, 3),
+        Effort("full", 19_999, _ALL, "all", ("sqrt", 0.1, 0.3), 100, _STATISTICS, True, 2_000, 5, 20, 5),
     )
 }
