@@ -121,17 +121,8 @@ def _require_the_studys_own_table(house: House, features: pd.DataFrame) -> None:
 
 def coordinates(house: House, waist: Waist) -> pd.DataFrame:
     """Return where each LSOA covered is: columns lsoa_code, easting_m, northing_m, lad_code (EPSG:27700)."""
-    outlines = geography.as_geodataframe(house.store.read_study_wide("lsoa_boundaries", waist.local_authorities))
-    # a point inside, where a centroid could fall outside a bent LSOA
-    inside = outlines.geometry.representative_point()
-    return pd.DataFrame(
-        {
-            "lsoa_code": outlines["lsoa_code"],
-            "easting_m": inside.x,
-            "northing_m": inside.y,
-            "lad_code": outlines["lad_code"],
-        }
-    )
+    outlines = house.store.read_study_wide("lsoa_boundaries", waist.local_authorities)
+    return geography.lsoa_positions(geography.as_geodataframe(outlines))
 
 
 def everywhere(*names: str) -> list[dg.AssetDep]:
