@@ -219,9 +219,9 @@ def test_null_world_gives_nothing(run_variant):
     forests = forests[forests["category"].isna()]
     assert len(forests) == 7
     assert (forests["r2"] <= 0.03).all()
-    # of seven intervals of 95% one may miss, and a forest fitted on noise scores a little below a constant
+    # a forest fitted on noise scores below a constant, by about the variance of what it predicts
     assert (forests["r2_low"] <= 0).all()
-    assert (forests["r2_high"] >= 0).sum() >= 6
+    assert (forests["r2"] > -0.25).all(), forests[["model_id", "r2"]]
     # what matters beside zero: no interval lies above that of the mean, which has seen no image
     for split, here in imagery.groupby("split"):
         constant = whole[(whole["estimator"] == "mean") & (whole["split"] == split)].set_index("target")["r2_high"]
