@@ -8,8 +8,11 @@ from streetimd_assets.science.cores import FEW_VALUES, spread
 
 # as the runs of a study: a process of its own, in which the work is spread once more
 RUN_IN_A_CHILD = """
-import multiprocessing, os
-from streetimd_tests.science.test_cores import in_workers
+import math, multiprocessing
+from streetimd_assets.science.cores import FEW_VALUES, spread
+
+def in_workers():
+    assert spread(math.sqrt, [0, 1, 4, 9], n_values=FEW_VALUES, n_cores=2) == [0, 1, 2, 3]
 
 if __name__ == "__main__":
     child = multiprocessing.get_context("spawn").Process(target=in_workers)
@@ -29,10 +32,6 @@ def threads_of_a_worker(_):
 
     np.linalg.eigh(np.eye(50))
     return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-
-
-def in_workers():
-    assert spread(square_and_process, range(4), n_values=FEW_VALUES, n_cores=2)
 
 
 def test_much_work_is_spread_in_the_order_of_the_items_and_little_is_not():
