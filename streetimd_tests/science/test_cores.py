@@ -1,25 +1,8 @@
-"""Work is spread over the cores with the same result, and no worker outlives its process."""
+"""Work is spread over the cores with the same result, and no worker has more than one thread."""
 
 import os
-import subprocess
-import sys
 
 from streetimd_assets.science.cores import FEW_VALUES, spread
-
-# as the runs of a study: a process of its own, in which the work is spread once more
-RUN_IN_A_CHILD = """
-import math, multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-from streetimd_assets.science.cores import FEW_VALUES, spread
-
-def in_workers():
-    assert spread(math.sqrt, [0, 1, 4, 9], n_values=FEW_VALUES, n_cores=2) == [0, 1, 2, 3]
-
-if __name__ == "__main__":
-    spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawning, max_tasks_per_child=8) as pool:
-        pool.submit(in_workers).result()
-"""
 
 
 def square_and_process(number):
@@ -46,11 +29,3 @@ def test_a_worker_has_one_thread_whatever_the_process_has(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     assert set(spread(threads_of_a_worker, range(4), n_values=FEW_VALUES, n_cores=2)) == {1}
-
-
-def test_a_process_of_multiprocessing_ends_at_once_though_workers_are_kept_for_the_next_call(tmp_path):
-    path = tmp_path / "run.py"
-    path.write_text(RUN_IN_A_CHILD)
-    # in runs of whole studies, which load more, workers stayed for five minutes before they were told to end
-    done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
