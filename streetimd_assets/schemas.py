@@ -162,6 +162,16 @@ def _number(name: str, meaning: str, unit: str = "", *, nullable: bool = False) 
     return Column(name, "DOUBLE", meaning, unit, nullable)
 
 
+def _score(name: str, meaning: str) -> tuple[Column, Column, Column]:
+    """A score and the ends of its interval; NULL where it is not defined."""
+    interval = "end of its 95% interval, blocks of neighbours resampled"
+    return (
+        _number(name, meaning, nullable=True),
+        _number(f"{name}_low", f"lower {interval}", nullable=True),
+        _number(f"{name}_high", f"upper {interval}", nullable=True),
+    )
+
+
 def _count(name: str, meaning: str, unit: str = "", *, nullable: bool = False) -> Column:
     return Column(name, "INTEGER", meaning, unit, nullable)
 
@@ -767,22 +777,14 @@ TABLES: dict[str, Table] = {
                 _number("coverage_share", "n_lsoas of the LSOAs with any image kept"),
                 _count("n_train", "LSOAs fitted on"),
                 _count("n_test", "LSOAs scored"),
-                _number("r2", "coefficient of determination on the scored LSOAs", nullable=True),
-                _number(
-                    "r2_low",
-                    "lower end of the 95% interval, blocks of neighbours resampled; only where fold is 'all'",
-                    nullable=True,
+                *_score("r2", "coefficient of determination on the scored LSOAs"),
+                *_score("mean_absolute_error", "in units of the target"),
+                *_score("decile_absolute_error", "mean error in tenths of the study's LSOAs"),
+                *_score("spearman_r", "rank correlation of predicted and observed"),
+                *_score(
+                    "within_one_decile_share", "LSOAs predicted in their own tenth of the study's LSOAs or the next"
                 ),
-                _number("r2_high", "upper end of the 95% interval; only where fold is 'all'", nullable=True),
-                _number("mean_absolute_error", "in units of the target", nullable=True),
-                _number("decile_absolute_error", "mean error in tenths of the study's LSOAs", nullable=True),
-                _number("spearman_r", "rank correlation of predicted and observed", nullable=True),
-                _number(
-                    "within_one_decile_share",
-                    "LSOAs predicted in their own tenth of the study's LSOAs or the next",
-                    nullable=True,
-                ),
-                _number("weighted_kappa", "Cohen's kappa over tenths, quadratic weights", nullable=True),
+                *_score("weighted_kappa", "Cohen's kappa over tenths, quadratic weights"),
                 _number("interval_coverage_share", "LSOAs inside their own 90% interval", nullable=True),
                 _text("tuning", "none, usual, nested, or reused: as tuned on the same LSOAs for the target"),
                 _text("parameters", "parameters used, as JSON", nullable=True),
@@ -924,10 +926,10 @@ TABLES: dict[str, Table] = {
                 _ESTIMATOR,
                 _text("split", "how the predictions were held out"),
                 _count("n_lsoas", "LSOAs scored"),
-                _number("r2", "against the local authority's own mean; NULL under 10 LSOAs", nullable=True),
-                _number("mean_absolute_error", "in units of the target"),
-                _number("mean_error", "predicted minus observed: systematic error here"),
-                _number("spearman_r", "rank correlation; NULL under 10 LSOAs", nullable=True),
+                *_score("r2", "against the local authority's own mean; NULL under 10 LSOAs"),
+                *_score("mean_absolute_error", "in units of the target"),
+                *_score("mean_error", "predicted minus observed: systematic error here"),
+                *_score("spearman_r", "rank correlation; NULL under 10 LSOAs"),
             ),
             ("model_id",),
         ),

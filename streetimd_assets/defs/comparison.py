@@ -26,6 +26,7 @@ from streetimd_assets.science import (
     comparison,
     fitted,
     forest_table,
+    geography,
     local_scores,
     soundness,
 )
@@ -115,18 +116,28 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             ):
                 yield from kept(house, name, Made(table, {**figures, **waist.figures}, results))
 
-    @table_asset(house, code_version="1", checks=[PREDICTIONS_ARE_NOT_ONE_SIDED])
+    @table_asset(house, code_version="2", checks=[PREDICTIONS_ARE_NOT_ONE_SIDED])
     def local_authority_scores(
-        context: dg.AssetExecutionContext, lsoa_predictions: pd.DataFrame, model_scores: pd.DataFrame
+        context: dg.AssetExecutionContext,
+        lsoa_boundaries: pd.DataFrame,
+        lsoa_predictions: pd.DataFrame,
+        model_scores: pd.DataFrame,
     ) -> Made:
         """How well the study-wide models predict here, and whether they are off in one direction.
 
         R² is against the local authority's own mean, a harder bar than the whole study's; with few LSOAs
-        it is mostly luck, and NULL under ten.
+        it is mostly luck, and NULL under ten. Intervals are given from about thirty LSOAs on.
         """
         authority = house.authority(context)
         here = lsoa_predictions[lsoa_predictions["lad_code"] == authority.lad_code]
-        table = local_scores.score_local_authority(here, model_scores)
+        how = house.study.modelling
+        table = local_scores.score_local_authority(
+            here,
+            model_scores,
+            geography.lsoa_positions(geography.as_geodataframe(lsoa_boundaries)),
+            n_draws=how.what_is_done.n_bootstrap,
+            seed=how.seed,
+        )
         images = table[table["feature_set"] != "baseline"]
         off = float((images["mean_error"].abs() / images["mean_absolute_error"]).min()) if len(images) else 0.0
         return Made(

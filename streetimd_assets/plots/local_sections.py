@@ -83,15 +83,16 @@ def _score_sentence(label: str) -> str:
     return pages.paragraph(
         f"What is predicted is {label}. R² is against the mean of this local authority, a harder test than "
         "against the whole study’s; under 10 LSOAs it is not given. Mean error is predicted minus observed: far "
-        "from zero, the model is wrong here in one direction."
+        "from zero, the model is wrong here in one direction. 95% intervals resample squares of "
+        "neighbours, and are given where there are eight squares of about three LSOAs or more."
     )
 
 
 def _score_table(scores: pd.DataFrame) -> str:
     rows = [
         [comparison.model_label(row["estimator"], row["feature_set"]), style.split_label(row["split"]),
-         style.count(row["n_lsoas"]), style.number(row["r2"]), style.number(row["mean_absolute_error"], 1),
-         style.number(row["mean_error"], 1), style.number(row["spearman_r"])]
+         style.count(row["n_lsoas"]), style.interval(row, "r2"), style.interval(row, "mean_absolute_error", 0),
+         style.interval(row, "mean_error", 0), style.interval(row, "spearman_r")]
         for row in scores.sort_values(["split", "mean_absolute_error", "model_id"]).to_dict("records")
     ]  # fmt: skip
     heads = ["Model", "Held out", "LSOAs", "R² here", "Mean absolute<br>error", "Mean<br>error", "Spearman"]

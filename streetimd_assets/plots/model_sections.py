@@ -35,8 +35,9 @@ def headline(scores: pd.DataFrame | None, differences: pd.DataFrame | None = Non
             features = style.feature_set_label(str(seen["feature_set"]))
             return (
                 f"With {style.split_label(split)} held out, ridge on {features} explains R² = "
-                f"{_interval(seen)} of {style.measure_label(str(seen['target']))}, coordinates alone "
-                f"{_interval(known)}{_gain(seen, known, here[here['estimator'] == 'mean'], differences)} "
+                f"{style.interval(seen, 'r2')} of {style.measure_label(str(seen['target']))}, coordinates alone "
+                f"{style.interval(known, 'r2')}"
+                f"{_gain(seen, known, here[here['estimator'] == 'mean'], differences)} "
                 f"({style.plural(seen['n_test'], 'LSOA')}).{_unscored(rows)}"
             )
     return ""
@@ -53,7 +54,7 @@ def _gain(seen: pd.Series, known: pd.Series, means: pd.DataFrame, differences: p
     best, name, told = known, "location", ""
     if len(means) and means["r2"].iloc[0] > known["r2"]:
         best, name = means.iloc[0], "that mean"
-        told = f", which is less than the training mean’s {_interval(best)}"
+        told = f", which is less than the training mean’s {style.interval(best, 'r2')}"
     gain, what = seen["r2"] - best["r2"], "area features" if seen["feature_set"] == "table" else "images"
     if gain <= 0:
         return f"{told}: {what} gain nothing over {name}"
@@ -77,14 +78,6 @@ def _unscored(rows: pd.DataFrame) -> str:
     """Return why a harder split has no score, as a sentence; empty if all have."""
     notes = rows.loc[(rows["split"] == HARDEST_FIRST[0]) & (rows["estimator"] == "mean"), "note"].dropna()
     return f" No local authority is left out: {style.escape(notes.iloc[0])}." if len(notes) else ""
-
-
-def _interval(row: pd.Series) -> str:
-    """Return R² with its 95% interval where there is one."""
-    value = style.number(row["r2"])
-    if style.is_missing(row["r2_low"]) or style.is_missing(row["r2_high"]):
-        return value
-    return f"{value} ({style.number(row['r2_low'])} to {style.number(row['r2_high'])})"
 
 
 def add_models(page: pages.Page, tables: Tables, titles: Mapping[str, str], effort: str = "") -> None:
@@ -285,7 +278,7 @@ def _score_table(caption: str, rows: pd.DataFrame) -> str:
     )
     cells = [
         [comparison.model_label(row["estimator"], row["feature_set"]), style.split_label(row["split"]),
-         _interval(pd.Series(row)), style.number(row["mean_absolute_error"], 1),
+         style.interval(row, "r2"), style.number(row["mean_absolute_error"], 1),
          style.number(row["decile_absolute_error"]), style.percent(row["within_one_decile_share"], 0),
          style.number(row["weighted_kappa"]), style.number(row["spearman_r"]),
          style.percent(row["interval_coverage_share"], 0)]
@@ -305,7 +298,7 @@ def _forest_table(caption: str, rows: pd.DataFrame, titles: Mapping[str, str]) -
     )
     cells = [
         [comparison.forest_label(row["feature_set"], row["category"], titles), style.escape(row["statistic"]),
-         style.count(row["n_lsoas"]), style.percent(row["coverage_share"], 0), _interval(pd.Series(row)),
+         style.count(row["n_lsoas"]), style.percent(row["coverage_share"], 0), style.interval(row, "r2"),
          style.number(row["spearman_r"])]
         for row in ordered.to_dict("records")
     ]  # fmt: skip

@@ -99,6 +99,14 @@ def number(value: Any, digits: int = 2) -> str:
     return f"{float(value):z,.{digits}f}".replace("-", "−")
 
 
+def interval(row: Any, name: str, digits: int = 2) -> str:
+    """Return a score of a row with its 95% interval, if it has one."""
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if is_missing(low) or is_missing(high):
+        return number(value, digits)
+    return f"{number(value, digits)} ({number(low, digits)} to {number(high, digits)})"
+
+
 def count(value: Any) -> str:
     """Return a whole number with thousands separated."""
     return number(value, 0)

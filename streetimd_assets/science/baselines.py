@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streetimd_assets.science.estimators import N_INNER_FOLDS, Estimator, Parameters, Regressor
-from streetimd_assets.science.folds import random_folds
+from streetimd_assets.science.folds import Labels, inner_folds
 from streetimd_assets.science.matrices import FeatureMatrix
 
 Array = npt.NDArray[np.float64]
@@ -23,7 +23,9 @@ class TrainingMean:
     name = "mean"
     usual = None
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Nothing to choose."""
         return {}
 
@@ -51,12 +53,14 @@ class Neighbours:
         self.name = name
         self.counts = counts
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Choose the number of neighbours, finding the most that are tried once for each inner fold."""
         from scipy.spatial import KDTree
 
         errors = np.zeros(len(self.counts))
-        for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
+        for fold in inner_folds(len(target), groups, n_folds=N_INNER_FOLDS, seed=seed):
             counts = np.minimum(self.counts, len(fold.train))
             tree = KDTree(features.values[fold.train])
             nearest = tree.query(features.values[fold.test], k=np.arange(1, counts.max() + 1))[1]

@@ -13,7 +13,6 @@ from streetimd_assets.schemas import HARDEST_FIRST
 from streetimd_assets.science.baselines import BASELINES, OF_PLACE
 from streetimd_assets.science.estimators import ESTIMATORS, Estimator, RandomForest
 from streetimd_assets.science.fitted import FittedModel
-from streetimd_assets.science.folds import Fold
 from streetimd_assets.science.grounds import Ground, stake_out
 from streetimd_assets.science.holding_out import Fit, HeldOut, hold_out, learn
 from streetimd_assets.science.intervals import coverage_share, with_intervals
@@ -27,7 +26,7 @@ from streetimd_assets.science.model_tables import (
     score_rows,
     score_table,
 )
-from streetimd_assets.science.scoring import decile_edges, interval_of, score_predictions
+from streetimd_assets.science.scoring import decile_edges, intervals_of, score_predictions
 from streetimd_assets.study.effort import EFFORTS, Effort
 
 Array = npt.NDArray[np.float64]
@@ -298,27 +297,24 @@ def _given(task: _Task, split: str | None, n: int, found: _Found) -> Sequence[Ma
 def _keep(trial: Trial, task: _Task, ground: Ground, held_out: HeldOut, found: _Found) -> None:
     """Add a model's rows under one split, and what it is compared with others by."""
     observed, predicted = task.observed, held_out.pooled()
-    draws = ground.resamples.r_squared(observed, predicted)
-    low, high = interval_of(draws)
+    draws = ground.resamples.scores(observed, predicted, edges=task.edges)
     rows = with_intervals(prediction_rows(trial, ground.places, observed, held_out), ground.places["n_images"])
     score = score_predictions(observed, predicted, edges=task.edges)
-    together: dict[str, Any] = {**score, "r2_low": low, "r2_high": high, "n_test": len(observed)}
+    together: dict[str, Any] = {**score, **intervals_of(draws), "n_test": len(observed)}
     together["interval_coverage_share"] = coverage_share(rows)
     # one value per fold is low where the fold's truth is high: ranked over folds it would look like skill
     if all(np.ptp(values) == 0 for values in held_out.predicted):
-        together["spearman_r"] = None
+        together |= dict.fromkeys(["spearman_r", "spearman_r_low", "spearman_r_high"])
     found.scores += score_rows(trial, observed, held_out, edges=task.edges, together=together)
     if score["r2"] is not None:
-        found.trials[trial.model_id] = (trial, score["r2"], draws)
+        found.trials[trial.model_id] = (trial, score["r2"], draws["r2"])
     if task.is_main:
         found.predictions.append(rows)
 
 
 def _fit_on_all(task: _Task, matrix: FeatureMatrix, ground: Ground, found: _Found, seed: int) -> FittedModel:
-    n_lsoas = len(task.observed)
-    everyone = Fold("all", np.arange(n_lsoas), np.arange(0))
     (given,) = _given(task, None, 1, found)
-    regressor, parameters = learn(Fit(task.learner, matrix, task.observed, everyone, given, seed))
+    regressor, parameters = learn(Fit(task.learner, matrix, task.observed, ground.splits.everyone, given, seed))
     if task.tuning == "nested":
         found.tuned.setdefault((task.model.estimator, None), [parameters])
     return FittedModel(
@@ -327,7 +323,7 @@ def _fit_on_all(task: _Task, matrix: FeatureMatrix, ground: Ground, found: _Foun
         parameters=parameters,
         feature_names=matrix.names,
         local_authorities=tuple(sorted(set(ground.places["lad_code"]))),
-        n_lsoas=n_lsoas,
+        n_lsoas=len(task.observed),
         seed=seed,
         category_set_hash=str(ground.features["category_set_hash"].iloc[0]),
         encoder=str(ground.features["encoder"].iloc[0]),

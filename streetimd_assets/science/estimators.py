@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from streetimd_assets.science.folds import random_folds
+from streetimd_assets.science.folds import Fold, Labels, inner_folds
 from streetimd_assets.science.matrices import FeatureMatrix
+from streetimd_assets.science.penalties import held_out_errors, leave_one_out_errors
 
 Array = npt.NDArray[np.float64]
 Parameters = dict[str, Any]
@@ -46,8 +47,22 @@ class Estimator(Protocol):
     def usual(self) -> Parameters | None:
         """Parameters for where tuning costs too much."""
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Choose parameters, looking at these rows only."""
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
+        """Choose parameters, looking at these rows only.
+
+        Parameters
+        ----------
+        features
+            Shape (n, n_features).
+        target
+            Shape (n,).
+        groups
+            Group of each row, if the model is to read groups that it has not seen, shape (n,).
+        seed
+            Seed of whatever is drawn.
+        """
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Fit a model with these parameters."""
@@ -69,55 +84,30 @@ def fit_scaler(features: FeatureMatrix) -> Any:
 
 
 class Ridge:
-    """Linear regression with a squared penalty, chosen by closed-form leave-one-out error."""
+    """Linear regression with a squared penalty, chosen by leaving out single rows, or groups of them."""
 
     name = "ridge"
     usual = None
     penalties = np.logspace(-1, 6, 22)
+    n_inner_folds = 5
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Choose the penalty among 22 from 0.1 to a million."""
         scaled = fit_scaler(features).transform(features.values.astype(np.float64))
-        return {"alpha": float(self.penalties[np.argmin(leave_one_out_errors(scaled, target, self.penalties))])}
+        if groups is None:
+            errors = leave_one_out_errors(scaled, target, self.penalties)
+        else:
+            folds = inner_folds(len(target), groups, n_folds=self.n_inner_folds, seed=seed)
+            errors = held_out_errors(scaled, target, self.penalties, folds)
+        return {"alpha": float(self.penalties[np.argmin(errors)])}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Scale, then fit."""
         from sklearn import linear_model
 
         return _behind_scaler(features, target, linear_model.Ridge(**parameters))
-
-
-def leave_one_out_errors(centred: Array, target: Array, penalties: Array) -> Array:
-    """Squared errors of ridge regression with each row left out in turn, without fitting it anew.
-
-    As scikit-learn's ``RidgeCV`` and several times as fast on more rows than columns: it decomposes the
-    covariance of the columns and not the whole matrix.
-
-    Parameters
-    ----------
-    centred
-        Shape (n, n_columns), each column of mean zero.
-    target
-        Shape (n,).
-    penalties
-        Shape (n_penalties,).
-
-    Returns
-    -------
-    errors
-        Sum over rows, shape (n_penalties,).
-
-    References
-    ----------
-    Golub, G., Heath, M. & Wahba, G. (1979), Generalized cross-validation as a method for choosing a good
-    ridge parameter, Technometrics 21. https://doi.org/10.1080/00401706.1979.10489751
-    """
-    variances, directions = np.linalg.eigh(centred.T @ centred)
-    scores, deviations = centred @ directions, target - target.mean()
-    shrunk = 1 / (np.maximum(variances, 0)[:, None] + penalties)
-    residuals = deviations[:, None] - scores @ (shrunk * (scores.T @ deviations)[:, None])
-    leverages = scores**2 @ shrunk + 1 / len(target)
-    return np.asarray(np.sum((residuals / (1 - leverages)) ** 2, axis=0))
 
 
 class PartialLeastSquares:
@@ -133,11 +123,13 @@ class PartialLeastSquares:
     usual = None
     most_components = 16
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Choose the number of components by inner cross-validation, up to 16."""
         most = min(self.most_components, len(features.names), len(target) // 2)
         errors = np.zeros(most)
-        for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
+        for fold in inner_folds(len(target), groups, n_folds=N_INNER_FOLDS, seed=seed):
             model = self.fit(features.take(fold.train), target[fold.train], {"n_components": most}, seed=seed)
             scaled = model[0].transform(features.values[fold.test].astype(np.float64))
             errors += self._errors(model[1], scaled, target[fold.test])
@@ -168,37 +160,41 @@ class SupportVectors:
     costs = (0.3, 1.0, 3.0, 10.0)
     max_rows = 4000
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Choose the cost of errors by inner cross-validation; the kernel's width is fixed."""
         from sklearn.metrics.pairwise import rbf_kernel
 
-        features, target = self._sample(features, target, seed)
+        rows = self._sample(len(target), seed)
+        features, target, groups = features.take(rows), target[rows], None if groups is None else groups[rows]
         gamma = 1 / len(features.names)
         # the kernel is the same in every inner fold and for every cost: work it out once
         scaled = fit_scaler(features).transform(features.values.astype(np.float64))
         kernel = rbf_kernel(scaled, gamma=gamma)
-        errors = [self._inner_error(kernel, target, cost, seed) for cost in self.costs]
+        folds = inner_folds(len(target), groups, n_folds=N_INNER_FOLDS, seed=seed)
+        errors = [self._inner_error(kernel, target, cost, folds) for cost in self.costs]
         return {"C": self.costs[int(np.argmin(errors))]}
 
     def fit(self, features: FeatureMatrix, target: Array, parameters: Mapping[str, Any], *, seed: int) -> Regressor:
         """Scale features and target, then fit."""
         from sklearn.svm import SVR
 
-        features, target = self._sample(features, target, seed)
+        rows = self._sample(len(target), seed)
+        features, target = features.take(rows), target[rows]
         machine = SVR(cache_size=500, gamma=1 / len(features.names), **parameters)
         return _behind_scaler(features, target, _on_standard_target(machine))
 
-    def _sample(self, features: FeatureMatrix, target: Array, seed: int) -> tuple[FeatureMatrix, Array]:
-        if len(target) <= self.max_rows:
-            return features, target
-        rows = np.sort(np.random.default_rng(seed).choice(len(target), self.max_rows, replace=False))
-        return features.take(rows), target[rows]
+    def _sample(self, n: int, seed: int) -> npt.NDArray[np.intp]:
+        if n <= self.max_rows:
+            return np.arange(n)
+        return np.sort(np.random.default_rng(seed).choice(n, self.max_rows, replace=False))
 
-    def _inner_error(self, kernel: Array, target: Array, cost: float, seed: int) -> float:
+    def _inner_error(self, kernel: Array, target: Array, cost: float, folds: Sequence[Fold]) -> float:
         from sklearn.svm import SVR
 
         total = 0.0
-        for fold in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed):
+        for fold in folds:
             model = _on_standard_target(SVR(kernel="precomputed", C=cost))
             model.fit(kernel[np.ix_(fold.train, fold.train)], target[fold.train])
             predicted = model.predict(kernel[np.ix_(fold.test, fold.train)])
@@ -232,8 +228,10 @@ class RandomForest:
         """The square root of the features at each split."""
         return self._setting("sqrt")
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
-        """Choose how many features are tried at each split."""
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
+        """Choose how many features are tried at each split; by single rows left out of the bag, always."""
         scores = [
             self._grow(
                 features, target, {**self._setting(tried), "n_estimators": 50, "oob_score": True}, seed
@@ -270,11 +268,13 @@ class LightGBM:
     leaf_sizes = (5, 20)
     max_trees = 400
 
-    def tune(self, features: FeatureMatrix, target: Array, *, seed: int) -> Parameters:
+    def tune(
+        self, features: FeatureMatrix, target: Array, *, groups: Labels | None = None, seed: int
+    ) -> Parameters:
         """Choose among two leaf sizes and up to 400 trees, stopping 30 after the best."""
         import lightgbm
 
-        inner = [(f.train, f.test) for f in random_folds(len(target), n_folds=N_INNER_FOLDS, seed=seed)]
+        inner = [(f.train, f.test) for f in inner_folds(len(target), groups, n_folds=N_INNER_FOLDS, seed=seed)]
         best: tuple[float, Parameters] = (np.inf, {})
         for size in self.leaf_sizes:
             settings = {**self._settings(features, seed), "min_data_in_leaf": size}

@@ -5,7 +5,7 @@ the place instead of reading the street.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +15,41 @@ from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import HARDEST_FIRST
 
 Indices = npt.NDArray[np.intp]
+Labels = npt.NDArray[np.object_]
 MIN_LOCAL_AUTHORITIES = 4
 BLOCKS_PER_FOLD = 6
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One split: its name, and the row numbers fitted on and scored, in ascending order."""
+    """One split of n rows.
+
+    Parameters
+    ----------
+    name
+        Such as the local authority held out.
+    train, test
+        Row numbers fitted on and scored, in ascending order.
+    groups
+        Group of each of the n rows, where whole groups are held out; else None.
+    """
 
     name: str
     train: Indices
     test: Indices
+    groups: Labels | None = None
+
+    @property
+    def groups_of_train(self) -> Labels | None:
+        """Group of each row fitted on, shape (n_train,); None where single rows are held out.
+
+        None, too, where one group has more than half of the rows: without it too little would be left to
+        choose parameters on.
+        """
+        if self.groups is None:
+            return None
+        here = self.groups[self.train]
+        return here if np.unique(here.astype(str), return_counts=True)[1].max() <= len(here) / 2 else None
 
 
 def repeated_holdout(n: int, *, n_repeats: int, test_share: float = 0.2, seed: int) -> list[Fold]:
@@ -69,7 +93,7 @@ def random_folds(n: int, *, n_folds: int, seed: int) -> list[Fold]:
     return [_fold(str(number), n, part) for number, part in enumerate(parts)]
 
 
-def leave_one_out_by_group(groups: Sequence[str] | npt.NDArray[np.object_], *, max_folds: int = 20) -> list[Fold]:
+def leave_one_out_by_group(groups: Sequence[str] | Labels, *, max_folds: int = 20) -> list[Fold]:
     """Hold out each group whole, once.
 
     With more groups than `max_folds`, whole groups are held out several together, so that a study of
@@ -99,7 +123,7 @@ def leave_one_out_by_group(groups: Sequence[str] | npt.NDArray[np.object_], *, m
     held_out = [np.flatnonzero(np.isin(labels, together)) for together in _shared_out(names, sizes, max_folds)]
     named = [(sorted(set(labels[rows])), rows) for rows in held_out]
     folds = [
-        _fold(first if not more else f"{first} and {len(more)} more", len(labels), rows)
+        _fold(first if not more else f"{first} and {len(more)} more", len(labels), rows, labels)
         for (first, *more), rows in named
     ]
     return sorted(folds, key=lambda fold: fold.name)
@@ -107,7 +131,7 @@ def leave_one_out_by_group(groups: Sequence[str] | npt.NDArray[np.object_], *, m
 
 def block_labels(
     easting_m: npt.ArrayLike, northing_m: npt.ArrayLike, *, n_blocks: int = 30, side_m: float | None = None
-) -> tuple[npt.NDArray[np.object_], float]:
+) -> tuple[Labels, float]:
     """Cut the map into squares and say in which each row lies.
 
     Neighbours lie in the same square or in the next, so holding out or resampling whole squares keeps
@@ -150,7 +174,7 @@ def _side_of_squares(places: npt.NDArray[np.float64], n_blocks: int) -> float:
     return side
 
 
-def spatial_blocks(labels: Sequence[str] | npt.NDArray[np.object_], *, n_folds: int) -> list[Fold]:
+def spatial_blocks(labels: Sequence[str] | Labels, *, n_folds: int) -> list[Fold]:
     """Hold out whole blocks of neighbours, several together, in folds of about equal size.
 
     Parameters
@@ -166,7 +190,29 @@ def spatial_blocks(labels: Sequence[str] | npt.NDArray[np.object_], *, n_folds: 
         If there are fewer than two blocks.
     """
     folds = leave_one_out_by_group(labels, max_folds=n_folds)
-    return [Fold(str(number), fold.train, fold.test) for number, fold in enumerate(folds)]
+    return [replace(fold, name=str(number)) for number, fold in enumerate(folds)]
+
+
+def inner_folds(n: int, groups: Labels | None, *, n_folds: int, seed: int) -> list[Fold]:
+    """Cut the rows that a model is fitted on once more, to choose its parameters on them.
+
+    They are cut as all rows were, since what reads the neighbours of known places best bends too readily
+    to read unseen ones: it needs a larger penalty, fewer components, more neighbours.
+
+    Parameters
+    ----------
+    n
+        Number of rows fitted on.
+    groups
+        Group of each, where whole groups are held out of the model; None where single rows are.
+    n_folds
+        The most folds made.
+    seed
+        Seed of random folds.
+    """
+    if groups is None:
+        return random_folds(n, n_folds=n_folds, seed=seed)
+    return leave_one_out_by_group(groups, max_folds=n_folds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +233,14 @@ class Splits:
 
     folds: Mapping[str, list[Fold]]
     refused: Mapping[str, str]
-    blocks: npt.NDArray[np.object_]
+    blocks: Labels
     block_side_m: float
+
+    @property
+    def everyone(self) -> Fold:
+        """Every LSOA fitted on and none scored, for the model that is to read unseen places."""
+        n = len(self.blocks)
+        return Fold("all", np.arange(n), np.arange(0), self.folds[self.hardest][0].groups)
 
     @property
     def hardest(self) -> str:
@@ -241,5 +293,5 @@ def _shared_out(names: npt.NDArray[np.str_], sizes: npt.NDArray[np.intp], max_fo
     return folds
 
 
-def _fold(name: str, n: int, test: Indices) -> Fold:
-    return Fold(name, np.setdiff1d(np.arange(n), test), np.sort(test))
+def _fold(name: str, n: int, test: Indices, groups: Labels | None = None) -> Fold:
+    return Fold(name, np.setdiff1d(np.arange(n), test), np.sort(test), groups)

@@ -29,7 +29,7 @@ from streetimd_assets.science.model_tables import (
     score_rows,
     score_table,
 )
-from streetimd_assets.science.scoring import Resamples, decile_edges, interval_of, score_predictions
+from streetimd_assets.science.scoring import Resamples, decile_edges, intervals_of, score_predictions
 from streetimd_assets.study.effort import EFFORTS, Effort
 
 SPLIT = "repeated_80_20"
@@ -215,8 +215,8 @@ def _score(
     pairs = list(zip(held_out.folds, held_out.predicted, strict=True))
     scores = [score_predictions(truth[fold.test], predicted, edges=edges) for fold, predicted in pairs]
     means = {str(name): value for name, value in pd.DataFrame(scores, dtype=float).mean().items()}
-    draws = np.mean([resamples.r_squared(truth[fold.test], p, fold.test) for fold, p in pairs], axis=0)
-    low, high = interval_of(draws)
-    trials[trial.model_id] = (trial, means["r2"], draws)
-    together = {**means, "r2_low": low, "r2_high": high, "n_test": len(held_out.folds[0].test)}
+    by_repeat = [resamples.scores(truth[fold.test], p, fold.test, edges=edges) for fold, p in pairs]
+    draws = {name: np.mean([of_one[name] for of_one in by_repeat], axis=0) for name in by_repeat[0]}
+    trials[trial.model_id] = (trial, means["r2"], draws["r2"])
+    together = {**means, **intervals_of(draws), "n_test": len(held_out.folds[0].test)}
     return score_rows(trial, truth, held_out, edges=edges, together=together)

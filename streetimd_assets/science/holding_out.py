@@ -102,5 +102,7 @@ def _predict(fit: Fit) -> tuple[Array, Mapping[str, Any]]:
 def learn(fit: Fit) -> tuple[Regressor, Mapping[str, Any]]:
     """Tune, if no parameters are given, and fit on the fold's training rows."""
     train, known = fit.matrix.take(fit.fold.train), fit.target[fit.fold.train]
-    chosen = fit.parameters if fit.parameters is not None else fit.estimator.tune(train, known, seed=fit.seed)
+    chosen = fit.parameters
+    if chosen is None:
+        chosen = fit.estimator.tune(train, known, groups=fit.fold.groups_of_train, seed=fit.seed)
     return fit.estimator.fit(train, known, chosen, seed=fit.seed), chosen

@@ -1,5 +1,6 @@
 """Scores of predictions, and how sure they are."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -52,7 +53,7 @@ def score_predictions(observed: Array, predicted: Array, *, edges: Array | None 
     if not len(observed):
         return NO_SCORE
     parts = decile_edges(observed) if edges is None else edges
-    seen, guessed = (np.searchsorted(parts, values, side="right") for values in (observed, predicted))
+    seen, guessed = tenths(observed, parts), tenths(predicted, parts)
     apart = np.abs(seen - guessed)
     return Score(
         r2=r_squared(observed, predicted),
@@ -71,6 +72,11 @@ def decile_edges(observed: Array) -> Array:
     most deprived tenth, hitting that tenth would be no art.
     """
     return np.asarray(np.quantile(observed, np.arange(1, N_CLASSES) / N_CLASSES))
+
+
+def tenths(values: Array, edges: Array) -> npt.NDArray[np.intp]:
+    """Number of the tenth in which each value lies, 0 to 9."""
+    return np.searchsorted(edges, values, side="right")
 
 
 def weighted_kappa(seen: npt.NDArray[np.intp], guessed: npt.NDArray[np.intp]) -> float | None:
@@ -151,6 +157,59 @@ class Resamples:
             spread = squares - total**2 / n
             return np.where(spread > 1e-12 * max(squares.max(), 1e-300), 1 - errors / spread, np.nan)
 
+    def mean(self, values: Array, rows: npt.NDArray[np.intp] | None = None) -> Array:
+        """Mean of each column in each draw, shape (n_draws, n_columns); NaN where a draw holds no row.
+
+        Parameters
+        ----------
+        values
+            Shape (n, n_columns).
+        rows
+            Which LSOAs they are of, if not of all, shape (n,).
+        """
+        of = self.blocks if rows is None else self.blocks[rows]
+        sums = np.zeros((self.counts.shape[1], values.shape[1] + 1))
+        np.add.at(sums, of, np.column_stack([values, np.ones(len(of))]))
+        drawn = self.counts @ sums
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(drawn[:, :-1] / drawn[:, -1:])
+
+    def scores(
+        self, observed: Array, predicted: Array, rows: npt.NDArray[np.intp] | None = None, *, edges: Array
+    ) -> dict[str, Array]:
+        """Every score in each draw, by its name in :class:`Score`, each of shape (n_draws,).
+
+        The rank correlation is of the ranks among all rows, which are not ranked anew in each draw.
+
+        Parameters
+        ----------
+        observed, predicted
+            Shape (n,).
+        rows
+            Which LSOAs they are of, if not of all, shape (n,).
+        edges
+            What parts the tenths, as for :func:`score_predictions`.
+        """
+        from scipy.stats import rankdata
+
+        seen, guessed = (tenths(values, edges).astype(float) for values in (observed, predicted))
+        apart = np.abs(seen - guessed)
+        columns = np.column_stack(
+            [np.abs(observed - predicted), apart, apart <= 1, apart**2, seen, guessed, seen**2, guessed**2]
+        )
+        error, tenth_error, within, squares, a, b, a2, b2 = self.mean(columns, rows).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            by_chance = (a2 - a**2) + (b2 - b**2) + (a - b) ** 2
+            kappa = np.where(by_chance > 1e-9, 1 - squares / by_chance, np.nan)
+        return {
+            "r2": self.r_squared(observed, predicted, rows),
+            "mean_absolute_error": error,
+            "decile_absolute_error": tenth_error,
+            "spearman_r": self.correlation(rankdata(predicted)[:, None], rankdata(observed), rows)[:, 0],
+            "within_one_decile_share": within,
+            "weighted_kappa": kappa,
+        }
+
     def correlation(self, vectors: Array, values: Array, rows: npt.NDArray[np.intp] | None = None) -> Array:
         """Pearson's r of each column with the values in each draw, shape (n_draws, n_columns).
 
@@ -196,3 +255,13 @@ def interval_of(draws: Array) -> tuple[float | None, float | None]:
         return None, None
     low, high = np.percentile(known, [2.5, 97.5])
     return float(low), float(high)
+
+
+def intervals_of(draws: Mapping[str, Array]) -> dict[str, float | None]:
+    """Return the interval of each score, as ``<name>_low`` and ``<name>_high``."""
+    ends = {name: interval_of(values) for name, values in draws.items()}
+    return {
+        f"{name}_{end}": value
+        for name, pair in ends.items()
+        for end, value in zip(("low", "high"), pair, strict=True)
+    }

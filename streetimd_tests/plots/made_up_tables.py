@@ -120,10 +120,10 @@ def made_up_tables(lsoas=None, seed=0):
                 "estimator": "ridge",
                 "split": SPLITS,
                 "n_lsoas": 9,
-                "r2": [None, None],
-                "mean_absolute_error": 12.0,
-                "mean_error": -3.0,
-                "spearman_r": [None, None],
+                **with_ends("r2", None),
+                **with_ends("mean_absolute_error", 12.0, 2.0),
+                **with_ends("mean_error", -3.0, 2.0),
+                **with_ends("spearman_r", None),
             }
         ),
     }
@@ -196,6 +196,12 @@ def made_up_correlations(n, rng):
     return pd.concat(tables, ignore_index=True)
 
 
+def with_ends(name, value, apart=0.1):
+    """A score and its interval; one that is missing has none."""
+    low, high = (None, None) if value is None else (value - apart, value + apart)
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
+
+
 def score_row(experiment, feature_set, statistic, category, estimator, split, fold, r2, n):
     features = "-".join(filter(None, (feature_set, statistic, category)))
     low, high = (r2 - 0.1, r2 + 0.05) if fold == "all" and r2 is not None else (None, None)
@@ -217,11 +223,11 @@ def score_row(experiment, feature_set, statistic, category, estimator, split, fo
         "r2": r2,
         "r2_low": low,
         "r2_high": high,
-        "mean_absolute_error": 10.0,
-        "decile_absolute_error": 1.5,
-        "spearman_r": 0.5,
-        "within_one_decile_share": 0.6,
-        "weighted_kappa": 0.7,
+        **with_ends("mean_absolute_error", 10.0),
+        **with_ends("decile_absolute_error", 1.5),
+        **with_ends("spearman_r", 0.5),
+        **with_ends("within_one_decile_share", 0.6),
+        **with_ends("weighted_kappa", 0.7),
         "interval_coverage_share": 0.9,
         "tuning": "nested",
         "parameters": None,

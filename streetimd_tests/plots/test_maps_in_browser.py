@@ -1,11 +1,13 @@
 """In a browser, under the page's own policy: maps answer together, by mouse and by keyboard, and soon."""
 
+import re
 import time
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 from streetimd_assets.plots import maps, pages, report, style
 from streetimd_assets.plots.linked_maps import LinkedMaps
@@ -183,11 +185,11 @@ def test_figures_are_drawn_from_the_packed_plot_library(opened):
 
 def test_for_a_print_every_figure_is_drawn_as_wide_as_paper_and_afterwards_as_the_window(opened):
     drawn = opened.locator("#figure-1 .main-svg").first
-    opened.wait_for_function("document.documentElement.dataset.figures === 'ready'")
+    expect(opened.locator("html")).to_have_attribute("data-figures", "ready")
     opened.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert drawn.get_attribute("width") == "670"
     opened.evaluate("dispatchEvent(new Event('afterprint'))")
-    opened.wait_for_function("document.querySelector('#figure-1 .main-svg').getAttribute('width') > 1000")
+    expect(drawn).to_have_attribute("width", re.compile(r"^\d{4}"))
 
 
 def test_without_scripts_the_maps_still_show_and_tell_their_values(browser, address):

@@ -11,7 +11,7 @@ from streetimd_assets.errors import ScienceError
 from streetimd_assets.schemas import HARDEST_FIRST, TABLES
 from streetimd_assets.science.baselines import BASELINES
 from streetimd_assets.science.comparison import best_model, tuned_models
-from streetimd_assets.science.estimators import ESTIMATORS, RandomForest
+from streetimd_assets.science.estimators import ESTIMATORS, RandomForest, Ridge
 from streetimd_assets.science.folds import leave_one_out_by_group, random_folds
 from streetimd_assets.science.holding_out import cross_validate
 from streetimd_assets.science.matrices import FeatureMatrix
@@ -143,11 +143,13 @@ def test_splitting_points_instead_of_lsoas_finds_skill_in_permuted_labels_and_ls
     assert held_out_r2(forest, points, labels, apart) <= 0.03
 
 
+@pytest.mark.parametrize("are_groups", [False, True])
 @pytest.mark.parametrize("name", [*ESTIMATORS, *BASELINES])
-def test_what_is_held_out_changes_neither_the_tuning_nor_the_other_predictions(name):
+def test_what_is_held_out_changes_neither_the_tuning_nor_the_other_predictions(name, are_groups):
     learner = {**ESTIMATORS, **BASELINES, "random_forest": RandomForest(20)}[name]
     matrix, target = noise_matrix(60, 10, seed=2)
-    fold = random_folds(60, n_folds=3, seed=1)[:1]
+    groups = [f"la{row % 5}" for row in range(60)]
+    fold = (leave_one_out_by_group(groups) if are_groups else random_folds(60, n_folds=3, seed=1))[:1]
     first = cross_validate(learner, matrix, target, fold, seed=1)
     disturbed = matrix.values.copy()
     disturbed[fold[0].test[0]] += 1000
@@ -158,6 +160,28 @@ def test_what_is_held_out_changes_neither_the_tuning_nor_the_other_predictions(n
     )
     assert first.parameters == other.parameters
     np.testing.assert_array_equal(first.predicted[0][1:], other.predicted[0][1:])
+
+
+class Listening(Ridge):
+    """Ridge that remembers the groups it was told of."""
+
+    def __init__(self):
+        self.told = []
+
+    def tune(self, features, target, *, groups=None, seed):
+        self.told.append(groups)
+        return super().tune(features, target, groups=groups, seed=seed)
+
+
+def test_a_model_that_leaves_places_out_is_tuned_by_leaving_out_others_of_them():
+    matrix, target = noise_matrix(60, 10, seed=2)
+    groups = np.array([f"la{row % 5}" for row in range(60)], dtype=object)
+    learner = Listening()
+    cross_validate(learner, matrix, target, leave_one_out_by_group(groups), seed=1)
+    assert [set(told) for told in learner.told] == [set(groups) - {f"la{place}"} for place in range(5)]
+    learner = Listening()
+    cross_validate(learner, matrix, target, random_folds(60, n_folds=3, seed=1), seed=1)
+    assert learner.told == [None] * 3
 
 
 # tables

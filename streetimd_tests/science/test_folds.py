@@ -1,10 +1,17 @@
 """Folds: each LSOA is held out as promised, and never on both sides."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from streetimd_assets.errors import ScienceError
-from streetimd_assets.science.folds import leave_one_out_by_group, random_folds, repeated_holdout
+from streetimd_assets.science.folds import (
+    inner_folds,
+    leave_one_out_by_group,
+    make_splits,
+    random_folds,
+    repeated_holdout,
+)
 
 
 def rows_of(folds):
@@ -77,3 +84,33 @@ def test_many_local_authorities_are_held_out_several_together_and_never_divided(
 def test_what_cannot_be_split_is_refused_with_what_would_do(split):
     with pytest.raises(ScienceError, match="use"):
         split()
+
+
+def test_rows_are_cut_inside_as_they_were_outside():
+    groups = np.repeat(["a", "b", "c", "d", "e"], 10).astype(object)
+    for fold in leave_one_out_by_group(groups):
+        here = fold.groups_of_train
+        assert set(here) == set(groups) - {fold.name}
+        for inner in inner_folds(len(here), here, n_folds=3, seed=1):
+            assert not set(here[inner.train]) & set(here[inner.test])
+    (first, *_) = random_folds(50, n_folds=5, seed=1)
+    assert first.groups_of_train is None
+    assert rows_of(inner_folds(40, None, n_folds=3, seed=1)) == rows_of(random_folds(40, n_folds=3, seed=1))
+
+
+def test_where_one_group_is_most_of_the_rows_parameters_are_chosen_on_single_rows():
+    groups = np.repeat(["large", "small", "tiny"], [30, 8, 4]).astype(object)
+    by_name = {fold.name: fold for fold in leave_one_out_by_group(groups)}
+    assert by_name["small"].groups_of_train is None
+    even = leave_one_out_by_group(np.repeat(["large", "small", "tiny"], 10).astype(object))
+    assert all(fold.groups_of_train is not None for fold in even)
+
+
+def test_the_model_for_unseen_places_is_tuned_by_the_hardest_split():
+    places = pd.DataFrame(
+        {"easting_m": np.arange(40.0) * 1000, "northing_m": 0.0, "lad_code": np.repeat(list("abcd"), 10)}
+    )
+    everyone = make_splits(places, n_folds=4, seed=1).everyone
+    assert everyone.train.tolist() == list(range(40))
+    assert len(everyone.test) == 0
+    assert everyone.groups.tolist() == places["lad_code"].tolist()

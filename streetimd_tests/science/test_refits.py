@@ -24,7 +24,7 @@ class Told:
     usual: dict | None = None
     name: str = "told"
 
-    def tune(self, features, target, *, seed):
+    def tune(self, features, target, *, groups=None, seed):
         return {"sum": float(target.sum())}
 
     def fit(self, features, target, parameters, *, seed):

@@ -9,6 +9,7 @@ from streetimd_assets.science.scoring import (
     Resamples,
     decile_edges,
     interval_of,
+    intervals_of,
     r_squared,
     score_predictions,
     weighted_kappa,
@@ -79,6 +80,37 @@ def test_a_resample_of_blocks_has_the_r2_of_its_rows_written_out():
     part = resamples.r_squared(observed[some], predicted[some], some)
     whole = drawn(labels[some], n_draws=20)
     assert set(np.round(whole.r_squared(observed[some], predicted[some]), 9)) == set(np.round(part, 9))
+
+
+def test_every_score_of_a_resample_is_that_of_its_rows_written_out():
+    rng = np.random.default_rng(4)
+    labels = np.repeat(["a", "b", "c", "d"], [5, 9, 7, 4])
+    observed = rng.normal(size=25) + 1000
+    predicted = observed + rng.normal(size=25)
+    edges, resamples = decile_edges(observed), drawn(labels, n_draws=20)
+    found = resamples.scores(observed, predicted, edges=edges)
+    for number, counts in enumerate(resamples.counts.astype(int)):
+        rows = np.repeat(np.arange(25), counts[resamples.blocks])
+        written_out = score_predictions(observed[rows], predicted[rows], edges=edges)
+        # ranks are those among all rows
+        ranks = (stats.rankdata(values)[rows] for values in (observed, predicted))
+        written_out["spearman_r"] = stats.pearsonr(*ranks).statistic
+        assert {name: draws[number] for name, draws in found.items()} == pytest.approx(written_out)
+    some = np.arange(0, 25, 2)
+    part = resamples.scores(observed[some], predicted[some], some, edges=edges)
+    whole = Resamples(resamples.blocks[some], resamples.counts).scores(observed[some], predicted[some], edges=edges)
+    for name, draws in part.items():
+        np.testing.assert_array_equal(draws, whole[name])
+
+
+def test_ends_of_intervals_are_named_for_their_score_and_unknown_where_it_is():
+    ends = intervals_of({"r2": np.linspace(0, 1, 101), "weighted_kappa": np.full(101, np.nan)})
+    assert ends == {
+        "r2_low": pytest.approx(0.025),
+        "r2_high": pytest.approx(0.975),
+        "weighted_kappa_low": None,
+        "weighted_kappa_high": None,
+    }
 
 
 def test_the_interval_covers_the_true_r2_about_as_often_as_it_says():
