@@ -164,6 +164,7 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
         # the main set comes first
         "feature_sets": sorted(house.study.feature_sets, key=lambda name: name != house.study.main_feature_set),
         "effort": how.what_is_done,
+        "n_trees": how.n_trees_grown,
         "block_side_m": how.block_side_m,
         "seed": how.seed,
         "progress": log,
@@ -183,7 +184,6 @@ def _fit(house: House, waist: Waist, log: Any) -> tuple[forest_table.ForestTable
         other_targets=waist.measures([name for name in PREDICTED if name != target]),
         statistic=how.statistic,
         n_folds=how.n_folds,
-        n_trees=how.n_trees,
         enough_images=house.study.enough_images_per_lsoa,
         **common,
     )

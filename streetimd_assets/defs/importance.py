@@ -29,7 +29,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         "statistic": how.statistic,
         "n_folds": how.n_folds,
         "n_permutations": how.n_permutations,
-        "n_trees": how.n_trees,
+        "n_trees": how.n_trees_grown,
         "n_clusters": how.n_clusters,
         "n_components": how.n_components,
         "n_seeds": effort.n_importance_seeds,

@@ -236,16 +236,18 @@ def _models(
         for estimator in estimators:
             if is_leading or estimator in effort.other_estimators:
                 model = Model(target, feature_set, estimator, _pooled(feature_set, statistic))
-                yield model, _tuning(estimator, effort, is_leading), is_main or estimator == "ridge"
+                yield model, _tuning(estimator, effort, is_main, is_leading), is_main or estimator == "ridge"
 
 
 def _pooled(feature_set: str, statistic: str) -> str | None:
     return None if feature_set in UNPOOLED else statistic
 
 
-def _tuning(estimator: str, effort: Effort, is_leading: bool) -> str:
-    if ESTIMATORS[estimator].usual is None or effort.tuning == "all":
+def _tuning(estimator: str, effort: Effort, is_main: bool, is_leading: bool) -> str:
+    if effort.tuning == "all":
         return "nested"
+    if ESTIMATORS[estimator].usual is None:
+        return "nested" if is_main or effort.tuning == "nested" else "reused"
     if effort.tuning == "usual":
         return "usual"
     return "nested" if is_leading else "reused"

@@ -59,6 +59,7 @@ def forest_table(
     feature_sets: Sequence[str] = FEATURE_SETS,
     effort: Effort = EFFORTS["default"],
     n_repeats: int,
+    n_trees: int = 100,
     block_side_m: float | None = None,
     seed: int,
     target_name: str | None = None,
@@ -66,8 +67,8 @@ def forest_table(
 ) -> ForestTable:
     """Score one random forest on every set of features, on 80% of the LSOAs against the other 20%.
 
-    The forest is cheap so that every split can be repeated: 100 trees or 50, the square root of the
-    features tried at each split, leaves of at least 5 LSOAs, nothing tuned. A larger one scores a
+    The forest is cheap so that every split can be repeated: the square root of the features
+    tried at each split, leaves of at least 5 LSOAs, nothing tuned. A larger one scores a
     few hundredths higher and takes many times as long.
 
     Percentages do not depend on how images are pooled, so they stand once, without a statistic. A
@@ -92,9 +93,11 @@ def forest_table(
     feature_sets
         Sets of features of all images.
     effort
-        How many trees there are, and ways of pooling for each category alone.
+        Ways of pooling for each category alone, and resamples behind an interval.
     n_repeats
         Number of splits.
+    n_trees
+        Trees of each forest.
     block_side_m
         Side of the blocks resampled for intervals, metres; chosen by their number if left out.
     seed
@@ -134,7 +137,7 @@ def forest_table(
         if len(matrix.lsoa_codes) < MIN_LSOAS:
             rows.append(trial.unscored(f"fewer than {MIN_LSOAS} LSOAs have these features"))
             continue
-        held_out = _hold_out(matrix, observed, n_repeats, effort.n_forest_trees, seed)
+        held_out = _hold_out(matrix, observed, n_repeats, n_trees, seed)
         rows += _score(trial, matrix, observed, blocks, held_out, effort.n_bootstrap, seed, trials)
     reference = Model(name, feature_sets[0], RandomForest.name, _pooled(feature_sets[0]))
     beside = [reference.under(SPLIT), f"{reference.under(SPLIT)}/common"]

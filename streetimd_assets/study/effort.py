@@ -27,11 +27,12 @@ class Effort:
     tuning
         usual: costly estimators take their usual parameters; nested: they are tuned for the main target
         and feature set within each part fitted on, and the others reuse those; all: each is tuned.
-        Ridge and PLS, which tune in closed form or nearly so, are always tuned for themselves.
+        Ridge and PLS, which cost little to tune, are always tuned for themselves, but that with usual the
+        other targets take the penalty of the main one.
     forest_features
         Features tried at each split of the tuned forest, among which tuning chooses.
-    n_forest_trees
-        Trees of the forests of the 80/20 table.
+    most_trees
+        Trees of a random forest at the most, whatever the study asks for.
     forest_statistics
         Ways of pooling tried for each category alone in the 80/20 table.
     has_common_lsoas
@@ -51,7 +52,7 @@ class Effort:
     other_estimators: tuple[str, ...]
     tuning: Literal["usual", "nested", "all"]
     forest_features: tuple[str | float, ...]
-    n_forest_trees: int
+    most_trees: int
     forest_statistics: tuple[str, ...]
     has_common_lsoas: bool
     n_bootstrap: int
@@ -63,7 +64,9 @@ class Effort:
     def said(self) -> str:
         """What was done, in words for a report."""
         tuned = {
-            "usual": "forests, boosting and support vectors with their usual parameters, not tuned",
+            "usual": "boosting, support vectors and forests, these of "
+            f"{self.most_trees} trees at most, with their usual parameters, not tuned; ridge tuned for the main "
+            "target and its penalty used again for the others",
             "nested": "models tuned within each part fitted on for the main target and features, and those "
             "parameters used again for the others",
             "all": "every model tuned within each part fitted on, for every target and set of features",
@@ -82,7 +85,7 @@ EFFORTS: dict[str, Effort] = {
     effort.name: effort
     for effort in (
         Effort("quick", 999, ("ridge",), "usual", ("sqrt",), 50, ("mean",), False, 500, 2, 2, 1),
-        Effort("default", 4_999, _ALL, "nested", ("sqrt", 0.1), 100, _STATISTICS, True, 1_000, 3, 5, 3),
-        Effort("full", 19_999, _ALL, "all", ("sqrt", 0.1, 0.3), 100, _STATISTICS, True, 2_000, 5, 20, 5),
+        Effort("default", 4_999, _ALL, "nested", ("sqrt", 0.1), 10_000, _STATISTICS, True, 1_000, 3, 5, 3),
+        Effort("full", 19_999, _ALL, "all", ("sqrt", 0.1, 0.3), 10_000, _STATISTICS, True, 2_000, 5, 20, 5),
     )
 }

@@ -168,7 +168,7 @@ class Modelling(Section):
     )
     n_repeats: int = Field(default=5, ge=1, description="repeats of the 80/20 split")
     n_folds: int = Field(default=5, ge=2, description="folds of cross-validation")
-    n_trees: int = Field(default=100, ge=10, description="trees of the tuned random forest")
+    n_trees: int = Field(default=100, ge=10, description="trees of each random forest; quick grows 50 at most")
     block_side_m: float | None = Field(
         default=None,
         ge=100,
@@ -193,6 +193,11 @@ class Modelling(Section):
     def what_is_done(self) -> Effort:
         """What the effort chosen does."""
         return EFFORTS[self.effort]
+
+    @property
+    def n_trees_grown(self) -> int:
+        """Trees of each random forest: as many as are asked for, or as the effort allows."""
+        return min(self.n_trees, self.what_is_done.most_trees)
 
 
 class Study(Section):

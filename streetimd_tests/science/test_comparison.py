@@ -299,6 +299,17 @@ def test_other_targets_and_features_reuse_what_was_tuned_on_the_same_lsoas():
     assert set(full[full["estimator"] == "svr"]["tuning"]) == {"nested"}
 
 
+@pytest.mark.parametrize(("effort", "of_others"), [(QUICK, "reused"), (DEFAULT, "nested"), (FULL, "nested")])
+def test_ridge_is_tuned_for_every_set_of_features_and_but_for_quick_for_every_target(effort, of_others):
+    features, target, coordinates = planted_world(60, 6, n_local_authorities=3)
+    others = pd.DataFrame({"income_score": target * 2 + 1})
+    world = features, target, coordinates
+    rows = compare(world, effort=effort, estimators=["ridge"], n_folds=3, other_targets=others).scores
+    rows = rows[rows["estimator"].eq("ridge") & rows["fold"].ne("all")]
+    assert set(rows[rows["target"] == "imd_score"]["tuning"]) == {"nested"}
+    assert set(rows[rows["target"] == "income_score"]["tuning"]) == {of_others}
+
+
 def test_differences_are_of_the_same_lsoas_and_their_intervals_are_paired(planted):
     rows = planted.differences
     assert not rows.duplicated(list(TABLES["model_differences"].key)).any()
