@@ -242,13 +242,12 @@ def loss(figures: pd.DataFrame) -> "pd.Series[float]":
 
 
 COVERAGE = Bar(0.87, 0.93)
-MOST_LOST = "R² lost to images, the most in a world"
 RECOVERY = (
     line("Moran's I of deprivation", "morans_i"),
     line("R² of ridge, one local authority left out", "r2_by_place"),
     line("R² of ridge, random folds", "r2_at_random"),
     line("R² of ridge on noiseless embeddings", "r2_noiseless"),
-    Line(MOST_LOST, loss, Bar(high=0.06), "max"),
+    Line("R² lost to images, the most in a world", loss, Bar(high=0.06), "max"),
     Line("R² lost to images, the least in a world", loss, Bar(low=-0.02), "min"),
     Line("cosine of ridge's pattern, the least", lambda figures: figures["cosine_ridge"], Bar(low=0.8), "min"),
     line("cosine of the covariance", "cosine_covariance"),
@@ -256,18 +255,12 @@ RECOVERY = (
     line("coverage of 90% intervals, random folds", "coverage_at_random", COVERAGE),
     line("coverage, one local authority left out", "coverage_by_place"),
 )
-MEAN_LOST = Line("R² lost to images", loss, Bar(-0.02, 0.06))
 UNEVEN = (
-    # an LSOA of one image is mostly noise: the bar is on the mean over worlds, and the worst is shown beside it
-    *(replace(one, bar=None) if one.title == MOST_LOST else one for one in RECOVERY),
-    MEAN_LOST,
+    *RECOVERY,
     line(f"coverage with {FEW_IMAGES} images or fewer, random folds", "coverage_at_random_few", COVERAGE),
 )
 CITIES = (
-    # penalties tuned by leaving single LSOAs out are too weak for a district left out, most so where looks tell
-    # cities apart; the noise of images makes up for some of it, so single worlds may gain by noise
-    *(replace(one, bar=None) if one.of is loss else one for one in RECOVERY if not one.title.startswith("cosine")),
-    MEAN_LOST,
+    *(one for one in RECOVERY if not one.title.startswith("cosine")),
     line("R² of ridge, one city left out", "r2_by_city"),
     line("cosine of ridge's pattern, looks mistaken for it", "cosine_ridge"),
     Line(
