@@ -332,9 +332,15 @@ def _print_findings(settings: Settings) -> None:
         table.add_column(column, justify="left" if column in ("finding", "unit") else "right")
     for row in read_findings(house).to_dict("records"):
         numbers = [float(row[column]) for column in ("planted", "recovered")]
-        shown = ["" if math.isnan(number) else f"{number:.3g}" for number in numbers]
-        table.add_row(str(row["finding"]), *shown, str(row["unit"]))
+        table.add_row(str(row["finding"]), *map(_figure, numbers), str(row["unit"]))
     console.print(table)
+
+
+def _figure(number: float) -> str:
+    """Return a figure with three digits, and a count of more than that whole."""
+    if math.isnan(number):
+        return ""
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def _print_pages(settings: Settings) -> None:

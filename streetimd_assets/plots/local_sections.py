@@ -7,6 +7,7 @@ import pandas as pd
 
 from streetimd_assets.plots import comparison, coverage, links, model_sections, pages, style
 from streetimd_assets.plots.coverage import Tables, missing_note, rows_of
+from streetimd_assets.schemas import HARDEST_FIRST
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -63,7 +64,7 @@ def add_scores(page: pages.Page, tables: Tables) -> None:
     else:
         blocks += [
             _score_sentence(style.measure_label(model_sections.target_of(tables))),
-            _score_table(scores),
+            *_score_tables(scores),
         ]
     model_id = model_sections.chosen_model(rows_of(tables, "model_scores"), predictions)
     if predictions is not None and model_id is not None:
@@ -88,7 +89,18 @@ def _score_sentence(label: str) -> str:
     )
 
 
-def _score_table(scores: pd.DataFrame) -> str:
+def _score_tables(scores: pd.DataFrame) -> list[str]:
+    """Return a table of the hardest split, and one of the others that opens at a click."""
+    hardest = [split for split in HARDEST_FIRST if (scores["split"] == split).any()][:1]
+    is_hardest = scores["split"].isin(hardest)
+    tables = [_score_table("Models scored within the local authority", scores[is_hardest])]
+    if not is_hardest.all():
+        others = _score_table("Models scored within the local authority, by easier splits", scores[~is_hardest])
+        tables.append(pages.folded("The same models, held out more easily", others))
+    return tables
+
+
+def _score_table(caption: str, scores: pd.DataFrame) -> str:
     rows = [
         [comparison.model_label(row["estimator"], row["feature_set"]), style.split_label(row["split"]),
          style.count(row["n_lsoas"]), style.interval(row, "r2"), style.interval(row, "mean_absolute_error", 0),
@@ -96,4 +108,4 @@ def _score_table(scores: pd.DataFrame) -> str:
         for row in scores.sort_values(["split", "mean_absolute_error", "model_id"]).to_dict("records")
     ]  # fmt: skip
     heads = ["Model", "Held out", "LSOAs", "R² here", "Mean absolute<br>error", "Mean<br>error", "Spearman"]
-    return pages.table("Models scored within the local authority", heads, rows, words=(0, 1))
+    return pages.table(caption, heads, rows, words=(0, 1))

@@ -356,6 +356,15 @@ def test_the_local_page_says_which_way_residuals_lean(tables):
     assert "orange LSOAs are more deprived than their streets suggest" in words
 
 
+def test_the_local_page_opens_with_the_hardest_split_and_shows_how_sure_its_scores_are(local):
+    assert "12 (10 to 14)" in local.words
+    assert "−3 (−5 to −1)" in local.words
+    easier = local.words.index("The same models, held out more easily")
+    assert "whole local authorities" in local.words[:easier]
+    assert "random folds" in local.words[easier:]
+    assert {"class": "folded"} in local.attributes("details")
+
+
 def test_lsoas_without_images_are_named(local):
     assert "Without images: Place 0 001A." in local.words
 
