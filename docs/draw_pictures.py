@@ -42,8 +42,8 @@ def draw_ui(data_root: Path) -> None:
 
 
 def _hide_navigation(page: Any, address: str) -> None:
-    """Leave the room to the graph: without the menu, in a window as wide and low as the graph is."""
-    page.set_viewport_size({"width": 1400, "height": 640})
+    """Leave the room to the graph: without the menu, in a window as wide and high as the graph is."""
+    page.set_viewport_size({"width": 1400, "height": 1000})
     page.goto(address)
     page.get_by_text("Hide navigation").click()
 
