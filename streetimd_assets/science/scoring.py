@@ -149,13 +149,12 @@ class Resamples:
             Which LSOAs they are of, if not of all, shape (n,).
         """
         centred = observed - observed.mean()
-        of = self.blocks if rows is None else self.blocks[rows]
-        parts = [np.ones(len(of)), centred, centred**2, (observed - predicted) ** 2]
-        sums = np.stack([np.bincount(of, part, minlength=self.counts.shape[1]) for part in parts])
-        n, total, squares, errors = (self.counts @ sums.T).T
+        columns = np.column_stack([centred, centred**2, (observed - predicted) ** 2])
+        mean, squares, errors = self.mean(columns, rows).T
         with np.errstate(invalid="ignore", divide="ignore"):
-            spread = squares - total**2 / n
-            return np.where(spread > 1e-12 * max(squares.max(), 1e-300), 1 - errors / spread, np.nan)
+            spread = squares - mean**2
+            # where all are the same, what is left of their variance is rounding
+            return np.where(spread > 1e-12 * max(np.mean(centred**2), 1e-300), 1 - errors / spread, np.nan)
 
     def mean(self, values: Array, rows: npt.NDArray[np.intp] | None = None) -> Array:
         """Mean of each column in each draw, shape (n_draws, n_columns); NaN where a draw holds no row.
@@ -225,20 +224,14 @@ class Resamples:
         rows
             Which LSOAs they are of, if not of all, shape (n,).
         """
-        of = self.blocks if rows is None else self.blocks[rows]
         x, y = _standardised(vectors), _standardised(values[:, None])
-
-        def drawn(columns: Array) -> Array:
-            sums = np.zeros((self.counts.shape[1], columns.shape[1]))
-            np.add.at(sums, of, columns)
-            return self.counts @ sums
-
-        n, sum_x, sum_y = drawn(np.ones((len(of), 1))), drawn(x), drawn(y)
+        mean_x, mean_xx, mean_xy = (self.mean(columns, rows) for columns in (x, x**2, x * y))
+        mean_y, mean_yy = (self.mean(columns, rows) for columns in (y, y**2))
         with np.errstate(invalid="ignore", divide="ignore"):
-            spread_x, spread_y = drawn(x**2) - sum_x**2 / n, drawn(y**2) - sum_y**2 / n
-            r = (drawn(x * y) - sum_x * sum_y / n) / np.sqrt(spread_x * spread_y)
+            spread_x, spread_y = mean_xx - mean_x**2, mean_yy - mean_y**2
+            r = (mean_xy - mean_x * mean_y) / np.sqrt(spread_x * spread_y)
             # of a column that hardly varies, what is left of its variance is rounding
-            return np.where((spread_x > 1e-9 * n) & (spread_y > 1e-9 * n), np.clip(r, -1, 1), np.nan)
+            return np.where((spread_x > 1e-9) & (spread_y > 1e-9), np.clip(r, -1, 1), np.nan)
 
 
 def _standardised(columns: Array) -> Array:
