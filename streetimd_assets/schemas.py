@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-SCHEMA_VERSION = 2
+# written into every table file; it grows by one when any table changes, and what changed carries it as `since`
+SCHEMA_VERSION = 3
 EMBEDDING_DIMENSIONS = 512
 EMBEDDING = f"FLOAT[{EMBEDDING_DIMENSIONS}]"
 # stands for a category set where there are no images
@@ -68,7 +69,8 @@ CONCEPT_HEAD = "concept: "
 class Column:
     """One column: its DuckDB type, unit ("" if none) and meaning.
 
-    Of a column whose name was given by a user, the name promises nothing of its values.
+    Of a column whose name was given by a user, the name promises nothing of its values. A column that came
+    with a later schema version than its table (`since`) is NULL where a file is older.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Column:
     unit: str = ""
     nullable: bool = False
     has_given_name: bool = False
+    since: int = 2
 
     @property
     def is_embedding(self) -> bool:
@@ -105,6 +108,8 @@ class Table:
         The columns that name a row; rows are stored in their order.
     is_partitioned
         True if stored per local authority, False if study-wide.
+    since
+        The earliest schema version whose files can still be read: older ones meant something else.
     """
 
     name: str
@@ -113,6 +118,7 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     is_partitioned: bool = True
+    since: int = 2
 
     def expand(self, categories: Sequence[str] = (), features: Sequence[str] = ()) -> "Table":
         """Return the table with its templates written out for these categories, or these area features."""
@@ -162,14 +168,14 @@ def _number(name: str, meaning: str, unit: str = "", *, nullable: bool = False) 
     return Column(name, "DOUBLE", meaning, unit, nullable)
 
 
-def _score(name: str, meaning: str) -> tuple[Column, Column, Column]:
-    """A score and the ends of its interval; NULL where it is not defined."""
+def _score(name: str, meaning: str, *, since: int = 3) -> tuple[Column, Column, Column]:
+    """A score and the ends of its interval, which came later; NULL where it is not defined."""
     interval = "end of its 95% interval, blocks of neighbours resampled"
-    return (
-        _number(name, meaning, nullable=True),
-        _number(f"{name}_low", f"lower {interval}", nullable=True),
-        _number(f"{name}_high", f"upper {interval}", nullable=True),
+    low, high = (
+        replace(_number(f"{name}_{end}", f"{which} {interval}", nullable=True), since=since)
+        for end, which in (("low", "lower"), ("high", "upper"))
     )
+    return _number(name, meaning, nullable=True), low, high
 
 
 def _count(name: str, meaning: str, unit: str = "", *, nullable: bool = False) -> Column:
@@ -777,7 +783,7 @@ TABLES: dict[str, Table] = {
                 _number("coverage_share", "n_lsoas of the LSOAs with any image kept"),
                 _count("n_train", "LSOAs fitted on"),
                 _count("n_test", "LSOAs scored"),
-                *_score("r2", "coefficient of determination on the scored LSOAs"),
+                *_score("r2", "coefficient of determination on the scored LSOAs", since=2),
                 *_score("mean_absolute_error", "in units of the target"),
                 *_score("decile_absolute_error", "mean error in tenths of the study's LSOAs"),
                 *_score("spearman_r", "rank correlation of predicted and observed"),

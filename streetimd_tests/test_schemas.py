@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from streetimd_assets.schemas import DOMAINS, MEASURES, TABLES, get_table
+from streetimd_assets.schemas import DOMAINS, MEASURES, SCHEMA_VERSION, TABLES, get_table
 from streetimd_assets.store.tables import TableStore
 
 CATEGORIES = ("shops", "green_space")
@@ -40,6 +40,14 @@ def test_a_table_is_a_plural_noun_and_says_what_a_row_is(table):
     )
     assert re.match(r"(a|an|the) \w", table.grain)
     assert table.group
+
+
+@of_every_table
+def test_what_an_older_file_lacks_may_be_null(table):
+    assert table.since <= SCHEMA_VERSION
+    for column in table.columns:
+        assert column.since <= SCHEMA_VERSION
+        assert column.since <= table.since or column.nullable, f"{column.name} came later and cannot be NULL"
 
 
 def test_no_column_is_called_by_a_letter_or_an_abbreviation():

@@ -185,10 +185,16 @@ class TableStore:
     ) -> pa.Table:
         table = self.table(name)
         what = name if local_authority is None else f"{name} for {local_authority}"
-        listed = ", ".join(f'"{column}"' for column in columns or table.column_names)
         order = ", ".join(f'"{column}"' for column in table.key)
         with open_table(path, what) as connection:
-            _require_version(connection, path, what)
+            version = _version(connection, path, what)
+            if version < table.since or version > SCHEMA_VERSION:
+                raise TableUnreadableError(_refused(path, what, version))
+            later = {column.name: column.type for column in table.columns if column.since > version}
+            listed = ", ".join(
+                f'CAST(NULL AS {later[column]}) AS "{column}"' if column in later else f'"{column}"'
+                for column in columns or table.column_names
+            )
             try:
                 return connection.sql(f"SELECT {listed} FROM {name} ORDER BY {order}").to_arrow_table()
             except duckdb.Error as error:
@@ -338,18 +344,24 @@ def _declarations(table: Table) -> Iterator[str]:
     )
 
 
-def _require_version(connection: duckdb.DuckDBPyConnection, path: Path, what: str) -> None:
+def _version(connection: duckdb.DuckDBPyConnection, path: Path, what: str) -> int:
+    """Return the schema version that a file was written by."""
     try:
-        version = connection.execute("SELECT schema_version FROM table_provenance").fetchall()[0][0]
+        return int(connection.execute("SELECT schema_version FROM table_provenance").fetchall()[0][0])
     except (duckdb.Error, IndexError) as error:
         raise TableUnreadableError(
             f"{path} is a DuckDB file but not a table of StreetIMD; delete it and materialise {what} again"
         ) from error
-    if version != SCHEMA_VERSION:
-        raise TableUnreadableError(
-            f"{path} has schema version {version} and this version of StreetIMD reads {SCHEMA_VERSION}; "
-            f"materialise {what} again"
+
+
+def _refused(path: Path, what: str, version: int) -> str:
+    """Return why a file of another schema version is not read, and what to do."""
+    if version > SCHEMA_VERSION:
+        return (
+            f"{path} was written by a later StreetIMD (schema version {version}, and this one reads up to "
+            f"{SCHEMA_VERSION}); install that one, or materialise {what} again"
         )
+    return f"{path} has schema version {version}, in which {what} meant something else; materialise {what} again"
 
 
 def _quoted(text: object) -> str:

@@ -246,11 +246,44 @@ def test_a_database_of_another_program_is_not_a_table(store):
     assert "not a table of StreetIMD" in unreadable(store)
 
 
-def test_a_table_of_another_schema_version_is_refused(store):
+def set_version(path, version):
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"UPDATE table_provenance SET schema_version = {version}")
+
+
+def test_a_table_of_a_later_schema_version_is_refused(store):
     store.write("noise_correlations", rows_of(store.table("noise_correlations")))
-    with duckdb.connect(str(store.path("noise_correlations"))) as connection:
-        connection.execute("UPDATE table_provenance SET schema_version = schema_version + 1")
-    assert f"schema version {SCHEMA_VERSION + 1}" in unreadable(store)
+    set_version(store.path("noise_correlations"), SCHEMA_VERSION + 1)
+    said = unreadable(store)
+    assert f"written by a later StreetIMD (schema version {SCHEMA_VERSION + 1}" in said
+
+
+def test_a_table_that_meant_something_else_in_its_schema_version_is_refused(store):
+    table = store.table("noise_correlations")
+    store.write("noise_correlations", rows_of(table))
+    set_version(store.path("noise_correlations"), table.since - 1)
+    assert f"has schema version {table.since - 1}, in which noise_correlations meant something else" in unreadable(
+        store
+    )
+
+
+@pytest.mark.parametrize("name", ["model_scores", "local_authority_scores"])
+def test_columns_that_came_later_are_null_in_a_table_of_an_earlier_schema_version(store, name):
+    table = store.table(name)
+    rows = rows_of(table)
+    store.write(name, rows, place(name))
+    path, later = store.path(name, place(name)), [column for column in table.columns if column.since == 3]
+    assert "mean_absolute_error_low" in {column.name for column in later}
+    with duckdb.connect(str(path)) as connection:
+        for column in later:
+            connection.execute(f'ALTER TABLE {name} DROP COLUMN "{column.name}"')
+    set_version(path, 2)
+    found = store.read(name, place(name))
+    expected = sorted_by_key(table, rows)
+    expected[[column.name for column in later]] = None
+    assert same_rows(found, expected)
+    some = ["mean_absolute_error_low", "mean_absolute_error"]
+    assert list(store.read(name, place(name), some).columns) == some
 
 
 def test_a_table_with_other_categories_is_refused(store):
