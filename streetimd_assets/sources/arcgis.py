@@ -1,13 +1,12 @@
 """Ask an ArcGIS feature service, page by page, as the Office for National Statistics runs them."""
 
-import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streetimd_assets.errors import BoundaryError
 from streetimd_assets.sources.asking import ask
-from streetimd_assets.sources.web import BUSY_STATUSES, without_secrets
+from streetimd_assets.sources.web import BUSY_STATUSES, json_object, without_secrets
 
 
 def layer_address(service: str) -> str:
@@ -62,24 +61,20 @@ def ask_pages(service: str, query: dict[str, str], *, remedy: str) -> Iterator[d
 
 def _ask_json(url: str, params: dict[str, str], remedy: str) -> dict[str, Any]:
     """Ask an ArcGIS service, which reports its errors with status 200."""
-    answer = _parse(ask(url, params, error=BoundaryError, remedy=remedy, is_busy=_says_busy))
+    answer = json_object(ask(url, params, error=BoundaryError, remedy=remedy, is_busy=_says_busy))
     if answer is None:
         raise BoundaryError(f"{without_secrets(url)} answered with something that is not JSON; {remedy}")
     if "error" in answer:
-        refusal = answer["error"]
-        said = " ".join(str(refusal.get(part, "")) for part in ("code", "message")).strip()
+        said = " ".join(_of_error(answer, part) for part in ("code", "message")).strip()
         raise BoundaryError(f"{without_secrets(url)} refused the query ({said}); {remedy}")
     return answer
 
 
 def _says_busy(body: bytes) -> bool:
-    answer = _parse(body) if body[:200].lstrip().startswith(b'{"error"') else None
-    return answer is not None and answer["error"].get("code") in BUSY_STATUSES
+    answer = json_object(body) if body[:200].lstrip().startswith(b'{"error"') else None
+    return answer is not None and _of_error(answer, "code") in map(str, BUSY_STATUSES)
 
 
-def _parse(body: bytes) -> dict[str, Any] | None:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return None
-    return answer if isinstance(answer, dict) else None
+def _of_error(answer: Mapping[str, Any], part: str) -> str:
+    error = answer.get("error")
+    return str(error.get(part, "")) if isinstance(error, dict) else ""

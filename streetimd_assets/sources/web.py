@@ -6,6 +6,7 @@ nothing secret reaches a log.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -85,6 +86,16 @@ class Answer:
     location: str | None
     etag: str | None = None
     last_modified: str | None = None
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """Read a reply as the JSON object it should be; None if it is none, whatever else it is."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        # the latter of what is nested too deep
+        return None
+    return said if isinstance(said, dict) else None
 
 
 class Web:

@@ -3,7 +3,6 @@
 For providers that say what there is in an area, rather than near a point.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 # a photograph that looks further than this from a heading does not stand for it
 WIDEST_DEG = 45.0
+# an angle beyond this is no angle
+_MOST_TURNED_DEG = 1e6
 OF_PICTURE = ("licence", "credit", "viewer_url", "captured_on", "is_360", "camera_heading_deg")
 
 
@@ -157,8 +158,22 @@ def read_position(geometry: Any) -> tuple[float, float] | None:
     ((-0.1, 51.5), None)
     """
     try:
-        longitude, latitude = (float(part) for part in geometry["coordinates"][:2])
-    except (TypeError, KeyError, ValueError):
+        return read_place(*geometry["coordinates"][:2])
+    except (TypeError, KeyError):
+        return None
+
+
+def read_place(longitude_deg: Any, latitude_deg: Any) -> tuple[float, float] | None:
+    """Longitude and latitude as numbers, EPSG:4326; None if they are none, or lie nowhere.
+
+    Examples
+    --------
+    >>> read_place(-0.1, "51.5"), read_place(-0.1, None), read_place(200, 0)
+    ((-0.1, 51.5), None, None)
+    """
+    try:
+        longitude, latitude = float(longitude_deg), float(latitude_deg)
+    except (TypeError, ValueError, OverflowError):
         return None
     # written so that NaN is no position either
     return (longitude, latitude) if abs(longitude) <= 180 and abs(latitude) <= 90 else None
@@ -172,8 +187,9 @@ def read_heading(*angles: Any) -> float | None:
     >>> read_heading(None, -10), read_heading(725, 1), read_heading("north", float("nan"))
     (350.0, 5.0, None)
     """
-    numbers = (angle for angle in angles if isinstance(angle, int | float) and math.isfinite(angle))
-    return next((float(number) % 360 for number in numbers), None)
+    numbers = (angle for angle in angles if isinstance(angle, int | float) and abs(angle) < _MOST_TURNED_DEG)
+    # what is just below zero is rounded to 360 itself
+    return next((float(number) % 360 % 360 for number in numbers), None)
 
 
 def _find_near(

@@ -10,7 +10,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -30,7 +29,8 @@ from streetimd_assets.sources.imagery.base import (
     headings_for,
 )
 from streetimd_assets.sources.imagery.capture_dates import days_of, why_outside
-from streetimd_assets.sources.web import Answer, NoAnswer, Web
+from streetimd_assets.sources.imagery.choosing import read_place
+from streetimd_assets.sources.web import Answer, NoAnswer, Web, json_object
 from streetimd_assets.study.imagery import Imagery
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def parse_metadata(body: bytes, point: Mapping[str, Any], choice: Imagery) -> di
         return _row(point, "no_imagery", status)
     if status != "OK":
         return _row(point, "failed", f"status '{status[:40]}'" if status else "answered with no metadata")
-    return _panorama_row(json.loads(body), point, choice)
+    return _panorama_row(json_object(body) or {}, point, choice)
 
 
 def judge_image(answer: Answer) -> bytes:
@@ -260,20 +260,22 @@ def viewer_url(panorama_id: str, heading_deg: float | None = None) -> str:
 
 
 def _panorama_row(said: dict[str, Any], point: Mapping[str, Any], choice: Imagery) -> dict[str, Any]:
-    position, panorama_id, taken = said.get("location") or {}, said.get("pano_id"), str(said.get("date") or "")
+    panorama_id, taken, credit = (str(said.get(name) or "") for name in ("pano_id", "date", "copyright"))
+    location = said.get("location")
+    position = read_place(location.get("lng"), location.get("lat")) if isinstance(location, dict) else None
     days = days_of(taken)
     row = _row(point, "ok", None) | {
-        "panorama_id": panorama_id,
-        "longitude_deg": position.get("lng"),
-        "latitude_deg": position.get("lat"),
+        "panorama_id": panorama_id or None,
+        "longitude_deg": position[0] if position else None,
+        "latitude_deg": position[1] if position else None,
         "captured_on": days[0] if days else None,
-        "credit": said.get("copyright"),
+        "credit": credit or None,
         "viewer_url": viewer_url(panorama_id) if panorama_id else None,
     }
-    if not panorama_id or row["longitude_deg"] is None or row["latitude_deg"] is None:
+    if not panorama_id or position is None:
         return row | {"status": "failed", "status_detail": "metadata lack the panorama's name or position"}
-    if choice.official_only and said.get("copyright") != OFFICIAL:
-        return row | {"status": "not_official", "status_detail": f"by {said.get('copyright') or 'nobody named'}"}
+    if choice.official_only and credit != OFFICIAL:
+        return row | {"status": "not_official", "status_detail": f"by {credit or 'nobody named'}"}
     outside = why_outside(taken, choice)
     return row | {"status": "outside_dates", "status_detail": outside} if outside else row
 
@@ -292,11 +294,8 @@ def _row(point: Mapping[str, Any], status: str, detail: str | None) -> dict[str,
 
 def _status_of(body: bytes) -> str:
     """Status a metadata reply names, ``""`` if it is no such reply."""
-    try:
-        said = json.loads(body)
-    except ValueError:
-        return ""
-    return str(said.get("status") or "") if isinstance(said, dict) else ""
+    said = json_object(body)
+    return str(said.get("status") or "") if said is not None else ""
 
 
 def _is_picture(body: bytes) -> bool:

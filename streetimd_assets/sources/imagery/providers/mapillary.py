@@ -3,7 +3,6 @@
 Documentation: https://www.mapillary.com/developer/api-documentation
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from streetimd_assets.sources.imagery.choosing import Picture, read_heading, rea
 from streetimd_assets.sources.imagery.tiled import TiledSource
 from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, unreadable
 from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
-from streetimd_assets.sources.web import Answer, NoAnswer
+from streetimd_assets.sources.web import Answer, NoAnswer, json_object
 
 if TYPE_CHECKING:
     from streetimd_assets.sources.web import Web
@@ -167,11 +166,8 @@ def _read_day(milliseconds: Any) -> date | None:
 
 
 def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        said = json.loads(body)
-    except ValueError:
-        said = None
-    if not isinstance(said, dict):
+    said = json_object(body)
+    if said is None:
         raise NoAnswer("Mapillary's answer is not the JSON it should be")
     return said
 
@@ -213,8 +209,8 @@ def _refuse(answer: Answer) -> None:
 
 def _error_code(body: bytes) -> int | None:
     try:
-        return int(json.loads(body)["error"]["code"])
-    except (ValueError, TypeError, KeyError):
+        return int((json_object(body) or {})["error"]["code"])
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

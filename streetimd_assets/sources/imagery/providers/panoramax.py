@@ -4,7 +4,6 @@ Documentation: https://docs.panoramax.fr
 """
 
 import asyncio
-import json
 from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from streetimd_assets.sources.imagery.choosing import Picture, read_heading, rea
 from streetimd_assets.sources.imagery.tiled import TiledSource
 from streetimd_assets.sources.imagery.tiles import Found, Tile, page_of_text, unreadable
 from streetimd_assets.sources.imagery.views import pictures_of, whole_width_px
-from streetimd_assets.sources.web import NoAnswer, without_secrets
+from streetimd_assets.sources.web import NoAnswer, json_object, without_secrets
 
 if TYPE_CHECKING:
     from streetimd_assets.sources.web import Web
@@ -96,7 +95,7 @@ def parse_items(body: bytes, address: str) -> Found:
         If this is no such answer.
     """
     try:
-        collection = json.loads(body)
+        collection = json_object(body) or {}
         items, links = collection["features"], collection.get("links") or ()
         has_more = any(link.get("rel") == "next" for link in links)
         # an answer without a list does not say that there is nothing
