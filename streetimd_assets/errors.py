@@ -28,7 +28,14 @@ with a status, never an exception. These classes are for what must stop a run.
 
 
 class StreetIMDError(Exception):
-    """Root of the family; its text is one sentence fit to show to a user."""
+    """Root of the family; its text is one sentence fit to show to a user.
+
+    It may quote what somebody else wrote: a sign that does not print, such as a line break or one that steers
+    a terminal, becomes a blank.
+    """
+
+    def __init__(self, sentence: object = "") -> None:
+        super().__init__("".join(sign if sign.isprintable() else " " for sign in str(sentence)))
 
 
 class StudyError(StreetIMDError):
