@@ -9,8 +9,10 @@ import yaml
 
 REPOSITORY = Path(__file__).parents[2]
 COMPOSE_FILE = REPOSITORY / "docker-compose.yml"
+# those that run only with the profile `scale`
+WORKERS = ("worker", "gpu-worker")
 # those that speak to Dagster's database, and the one that only shows pages
-DAGSTER_SERVICES = ("code", "webserver", "daemon")
+DAGSTER_SERVICES = ("code", "webserver", "daemon", *WORKERS)
 PYTHON_SERVICES = (*DAGSTER_SERVICES, "reports")
 _VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<sign>:-|:\?|:\+)(?P<text>[^}]*))?\}")
 
