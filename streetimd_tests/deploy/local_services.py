@@ -159,10 +159,13 @@ class LocalServices:
 
 
 @contextlib.contextmanager
-def started(folder: Path, variables: Mapping[str, str]) -> Iterator[LocalServices]:
+def started(
+    folder: Path, variables: Mapping[str, str], on_data_volume: Mapping[str, str] | None = None
+) -> Iterator[LocalServices]:
     """Start what ``docker compose up`` would, each once what it needs is healthy; end everything, come what may.
 
-    Skips the test if a server that is needed is not installed.
+    The data volume holds the given files from the beginning. Skips the test if a server that is needed
+    is not installed.
     """
     services = LocalServices(read_compose(variables), folder, _free_ports(*PORTS))
     chosen = services_to_start(services.compose, variables)
@@ -173,6 +176,8 @@ def started(folder: Path, variables: Mapping[str, str]) -> Iterator[LocalService
     names = [name for name in TopologicalSorter(needs).static_order() if name != "db"]
     for name in names:
         services.lay_out(name)
+    for file, text in (on_data_volume or {}).items():
+        (services.data / file).write_text(text)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_database(services))
         healthy = {"db"}

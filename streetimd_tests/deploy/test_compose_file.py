@@ -305,15 +305,8 @@ def test_redis_refuses_a_password_that_no_address_can_hold_in_one_sentence(passw
     assert done.stderr == "choose a REDIS_PASSWORD in .env, of letters and digits only\n"
 
 
-def test_a_worker_refuses_settings_that_send_it_no_runs_in_one_sentence(tmp_path):
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    done = subprocess.run(
-        ["celery", "-A", "streetimd_assets.defs.run_worker", "worker"],
-        env=os.environ | {"DAGSTER_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode != 0
-    assert "set COMPOSE_PROFILES=scale in .env" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_services_started_from_the_terminal_want_a_password_in_the_same_sentence_as_docker():
+    command = [sys.executable, "-m", "streetimd_tests.deploy.local_services", DEPLOY / "env.example"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "copy deploy/env.example to .env and choose a password there\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from streetimd_assets.study.reading import bundled_study_text
 from streetimd_tests.deploy.compose import REPOSITORY, WORKERS, read_environment_file
 
 pytest.importorskip("dagster_celery", reason="needs the extra 'deploy': pip install -e '.[deploy]'")
@@ -52,8 +53,10 @@ TERMINATE = """mutation($runId: String!, $policy: TerminateRunPolicy) {
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServices]:
     variables = read_environment_file(REPOSITORY / "deploy" / "env.example")
-    variables |= {"COMPOSE_PROFILES": "scale", **PASSWORDS}
-    with started(tmp_path_factory.mktemp("workers"), variables) as running:
+    variables |= {"COMPOSE_PROFILES": "scale", "STREETIMD_STUDY": "/data/few-images.toml", **PASSWORDS}
+    few_images = bundled_study_text("demo").replace("points_per_lsoa = 3", "points_per_lsoa = 0")
+    few_images = few_images.replace("points_per_lsoa = 5", "points_per_lsoa = 1")
+    with started(tmp_path_factory.mktemp("workers"), variables, {"few-images.toml": few_images}) as running:
         wait_for_location(running)
         yield running
 
@@ -86,11 +89,10 @@ def embedded(services: LocalServices, fetched: list[dict[str, Any]]) -> list[dic
 
 @pytest.fixture
 def gpu_worker(services: LocalServices) -> Iterator[None]:
-    """The worker for embeddings, to be killed in a test and started again after it."""
+    """The worker for embeddings, which a test may stop and leave so if it fails."""
     yield
-    services.stop("gpu-worker")
-    services.start("gpu-worker")
-    services.wait_until_healthy("gpu-worker")
+    if "gpu-worker" not in services.processes:
+        services.start("gpu-worker")
 
 
 def left_behind(services: LocalServices) -> dict[str, str]:
@@ -151,20 +153,24 @@ def test_a_run_at_work_on_a_worker_can_be_cancelled(services, embedded):
     assert wait_until_ended(services, run_id, PATIENCE_S)["status"] == "CANCELED"
 
 
+@pytest.mark.parametrize(("is_back", "said"), [(False, "no longer answers"), (True, "no longer knows of it")])
 def test_a_run_whose_worker_is_killed_fails_in_one_sentence_and_succeeds_when_launched_again(
-    services, embedded, gpu_worker
+    services, embedded, gpu_worker, is_back, said
 ):
     run_id = launch(services, ["image_embeddings"], "farrowby")
     wait_until(services, run_id, {"STARTED"}, PATIENCE_S)
     services.stop("gpu-worker", sign=signal.SIGKILL)
+    if is_back:
+        services.start("gpu-worker")
     assert wait_until_ended(services, run_id, PATIENCE_S)["status"] == "FAILURE"
     ((event,),) = rows(
         services,
         "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'PIPELINE_FAILURE'",
         run_id,
     )
-    assert re.search(r"its worker, gpu@\S+, no longer answers; launch the run again, and it resumes", event)
-    services.start("gpu-worker")
+    assert re.search(rf"its worker, gpu@\S+, {said}; launch the run again, and it resumes", event)
+    if not is_back:
+        services.start("gpu-worker")
     again = wait_until_ended(services, launch(services, ["image_embeddings"], "farrowby"), PATIENCE_S)
     assert again["status"] == "SUCCESS", services.log("gpu-worker")
 
