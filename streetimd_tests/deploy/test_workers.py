@@ -6,6 +6,7 @@ import json
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,9 +195,12 @@ def test_a_run_that_waits_for_a_worker_can_be_cancelled_and_is_not_run_later(ser
     assert rows(services, begun, waiting) == [(0,)]
 
 
-def test_passwords_are_in_no_log_and_in_no_task(services, embedded):
+def test_passwords_are_in_no_log_no_task_and_no_list_of_processes(services, embedded):
     kept = left_behind(services)
     assert any(run["tags"]["dagster-celery/task_id"] in key for run in embedded for key in kept)
     told = {name: services.log(name) for name in services.processes} | kept
+    for name, process in services.processes.items():
+        told[f"command of {name}"] = Path(f"/proc/{process.pid}/cmdline").read_text()
+    assert "redis-server" in told["command of redis"]
     for password in PASSWORDS.values():
         assert [name for name, text in told.items() if password in text] == []
