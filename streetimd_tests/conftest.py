@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "live" not in config.option.markexpr:
         items[:] = [item for item in items if item.get_closest_marker("live") is None]
     # so that two workers end at about the same time
-    first = ("test_whole_graph", "test_real_london", "test_killed_collection", "test_buying_images")
+    first = ("test_whole_graph", "test_real_london", "test_workers", "test_killed_collection", "test_buying_images")
     items.sort(key=lambda item: not item.path.stem.startswith(first))
 
 

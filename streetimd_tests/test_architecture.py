@@ -16,6 +16,8 @@ ROOMS = {"science", "sources", "synthetic", "encoders", "store", "plots"}
 MEETING = {"definitions", "defs", "cli"}
 OWNERS = {
     "dagster": {"defs", "definitions"},
+    "dagster_celery": {"defs"},
+    "celery": {"defs"},
     "duckdb": {"store"},
     "aiohttp": {"sources"},
     "requests": {"sources"},

@@ -85,6 +85,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         **declared(house, "image_embeddings", frozenset({"pytorch"})),
         code_version=stamped(1, encoder_stamp),
         pool="torch",
+        # where runs go to workers, to one with a GPU; elsewhere it means nothing
+        op_tags={"dagster-celery/queue": "gpu"},
         check_specs=check_specs("image_embeddings", checks, house.partitions),
     )
     def image_embeddings(

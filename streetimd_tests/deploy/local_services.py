@@ -2,11 +2,15 @@
 
 Commands, environment, mounted files and health checks are the file's own. What a container would
 give is put in its place: a loopback address for each service's name, a free port for each of its
-ports, a folder for each of its volumes, and Debian's PostgreSQL for the image of it.
+ports, a folder for each of its volumes, and Debian's PostgreSQL and Redis for the images of them.
+
+``python -m streetimd_tests.deploy.local_services .env`` starts them to be looked at, until Ctrl-C.
 """
 
+import argparse
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,16 +20,25 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
-from streetimd_tests.deploy.compose import PYTHON_SERVICES, REPOSITORY, mounts, read_compose
+from streetimd_tests.deploy.compose import (
+    REPOSITORY,
+    NotSetError,
+    mounts,
+    read_compose,
+    read_environment_file,
+    services_to_start,
+)
 
 PATIENCE_S = 60
 PATIENCE_TO_STOP_S = 20
+PORTS = ("3000", "3001", "4000", "5432", "6379")
 
 
 @dataclass
@@ -35,7 +48,8 @@ class LocalServices:
     compose: dict[str, Any]
     folder: Path
     ports: dict[str, str]
-    paths: dict[str, Path] = field(default_factory=dict)
+    # of each service: what it sees in its container -> where that is here
+    places: dict[str, dict[str, Path]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -51,7 +65,7 @@ class LocalServices:
     @property
     def data(self) -> Path:
         """The folder that stands for the data volume."""
-        return self.paths["/data"]
+        return self.places["code"]["/data"]
 
     def connect(self, database: str | None = None) -> "psycopg2.extensions.connection":
         """Connect to PostgreSQL as the services do."""
@@ -68,32 +82,33 @@ class LocalServices:
         """Return what a service has printed."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
-    def lay_out(self) -> None:
-        """Make a folder of each volume and copy each mounted file to where it is looked for."""
-        for name in PYTHON_SERVICES:
-            for inside, outside in mounts(self.compose["services"][name]).items():
-                if outside.startswith("."):
-                    self._copy(REPOSITORY / outside, Path(inside))
-                else:
-                    self.paths[inside] = self.folder / "volumes" / outside
-                    self.paths[inside].mkdir(parents=True, exist_ok=True)
+    def lay_out(self, name: str) -> None:
+        """Make a folder of each of a service's volumes and copy each mounted file to where it is looked for."""
+        places = self.places.setdefault(name, {})
+        for inside, outside in mounts(self.compose["services"][name]).items():
+            if outside.startswith("."):
+                places[str(Path(inside).parent)] = self._copy(REPOSITORY / outside, Path(inside))
+            else:
+                places[inside] = self.folder / "volumes" / outside
+                places[inside].mkdir(parents=True, exist_ok=True)
 
-    def _copy(self, source: Path, inside: Path) -> None:
+    def _copy(self, source: Path, inside: Path) -> Path:
         home = self.folder / inside.parent.relative_to("/")
         home.mkdir(parents=True, exist_ok=True)
         text = source.read_text().replace("host: code", "host: 127.0.0.1")
         for port, free in self.ports.items():
             text = text.replace(f"port: {port}", f"port: {free}")
         (home / inside.name).write_text(text)
-        self.paths[str(inside.parent)] = home
+        return home
 
-    def here(self, text: str) -> str:
-        """Return a word of a command or of the environment as it reads on this machine."""
-        for inside, path in self.paths.items():
+    def here(self, text: str, name: str) -> str:
+        """Return a word of a service's command or environment as it reads on this machine."""
+        for inside, path in self.places.get(name, {}).items():
             if text == inside or text.startswith(f"{inside}/"):
                 return str(path) + text.removeprefix(inside)
+        hosts = "|".join(map(re.escape, ("127.0.0.1", *self.compose["services"])))
         for port, free in self.ports.items():
-            text = free if text == port else text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free}")
+            text = free if text == port else re.sub(rf"\b({hosts}):{port}\b", f"127.0.0.1:{free}", text)
         return {"0.0.0.0": "127.0.0.1", "db": "127.0.0.1"}.get(text, text)
 
     def environment(self, name: str) -> dict[str, str]:
@@ -103,16 +118,16 @@ class LocalServices:
         programs = [str(Path(sys.executable).parent), str(postgres_programs()), inherited["PATH"]]
         inherited["PATH"] = os.pathsep.join(programs)
         declared = self.compose["services"][name]["environment"]
-        return inherited | {key: self.here(value) for key, value in declared.items()}
+        return inherited | {key: self.here(value, name) for key, value in declared.items()}
 
     def start(self, name: str) -> None:
-        """Start one of the Python services."""
-        command = [self.here(word) for word in self.compose["services"][name]["command"]]
+        """Start a service by its command."""
+        command = [self.here(word, name) for word in self.compose["services"][name]["command"]]
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command,
                 env=self.environment(name),
-                cwd=self.data,
+                cwd=self.places[name]["/data"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -122,7 +137,7 @@ class LocalServices:
     def wait_until_healthy(self, name: str) -> None:
         """Ask the service's own health check until it is content."""
         _, *command = self.compose["services"][name]["healthcheck"]["test"]
-        words = [self.here(word) for word in command]
+        words = [self.here(word, name) for word in command]
         deadline = time.monotonic() + PATIENCE_S
         while subprocess.run(words, env=self.environment(name), capture_output=True, timeout=PATIENCE_S).returncode:
             process = self.processes[name]
@@ -144,26 +159,42 @@ class LocalServices:
 
 
 @contextlib.contextmanager
-def started(folder: Path, variables: Mapping[str, str]) -> Iterator[LocalServices]:
-    """Start everything in the order of the file; end everything, come what may.
+def started(
+    folder: Path, variables: Mapping[str, str], on_data_volume: Mapping[str, str] | None = None
+) -> Iterator[LocalServices]:
+    """Start what ``docker compose up`` would, each once what it needs is healthy; end everything, come what may.
 
-    Skips the test if PostgreSQL's server is not installed.
+    The data volume holds the given files from the beginning. Skips the test if a server that is needed
+    is not installed.
     """
+    services = LocalServices(read_compose(variables), folder, _free_ports(*PORTS))
+    chosen = services_to_start(services.compose, variables)
+    needs = {name: _needs(services, name) & set(chosen) for name in chosen}
     postgres_programs()
-    services = LocalServices(read_compose(variables), folder, _free_ports("3000", "3001", "4000", "5432"))
-    services.lay_out()
+    if "redis" in chosen:
+        require_redis()
+    names = [name for name in TopologicalSorter(needs).static_order() if name != "db"]
+    for name in names:
+        services.lay_out(name)
+    for file, text in (on_data_volume or {}).items():
+        (services.data / file).write_text(text)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_database(services))
-        stack.callback(services.stop, *PYTHON_SERVICES)
         healthy = {"db"}
-        for name in PYTHON_SERVICES:
-            for needed in set(services.compose["services"][name].get("depends_on", ())) - healthy:
+        for name in names:
+            for needed in needs[name] - healthy:
                 services.wait_until_healthy(needed)
                 healthy.add(needed)
+            # whatever needs it is ended before it
+            stack.callback(services.stop, name)
             services.start(name)
-        for name in set(PYTHON_SERVICES) - healthy:
+        for name in set(names) - healthy:
             services.wait_until_healthy(name)
         yield services
+
+
+def _needs(services: LocalServices, name: str) -> set[str]:
+    return set(services.compose["services"][name].get("depends_on", ()))
 
 
 def postgres_programs() -> Path:
@@ -175,6 +206,12 @@ def postgres_programs() -> Path:
     if not debian:
         pytest.skip("needs PostgreSQL's server (initdb, postgres): apt-get install postgresql")
     return debian[-1].parent
+
+
+def require_redis() -> None:
+    """Skip the test if Redis's server is not installed, and say what to install."""
+    if not shutil.which("redis-server"):
+        pytest.skip("needs Redis's server (redis-server): apt-get install redis-server")
 
 
 @contextlib.contextmanager
@@ -234,3 +271,26 @@ def _signal(process: subprocess.Popen[bytes], sign: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def main() -> None:
+    """Start the services with what an environment file sets, say where they are, and wait for Ctrl-C."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("environment_file", type=Path, help="such as deploy/env.example, with a password filled in")
+    variables = read_environment_file(parser.parse_args().environment_file)
+    with tempfile.TemporaryDirectory(prefix="streetimd-services-") as folder:
+        try:
+            with started(Path(folder), variables) as services:
+                running = ", ".join(services.processes)
+                print(
+                    f"{running} run; Dagster: {services.address}; data and logs until Ctrl-C: {folder}", flush=True
+                )
+                signal.pause()
+        except KeyboardInterrupt:
+            pass
+        except (NotSetError, pytest.skip.Exception) as missing:
+            sys.exit(str(missing))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,7 @@
 """What .ci/run promises beyond running the tests."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,11 @@ def test_a_measured_command_keeps_its_exit_status_and_tells_time_and_memory():
 
 def test_the_script_is_valid_bash():
     subprocess.run(["bash", "-n", CI / "run"], check=True)
+
+
+def test_every_debian_package_that_a_skipped_test_asks_for_is_installed_before():
+    tests = "".join(path.read_text() for path in (REPOSITORY / "streetimd_tests").rglob("*.py"))
+    asked = set(re.findall(r"apt-get install ([\w-]+)", tests))
+    assert {"postgresql", "redis-server"} <= asked
+    installed = set(re.findall(r"missing\+=\(([\w-]+)\)", (CI / "run").read_text()))
+    assert asked <= installed

@@ -2,9 +2,12 @@
 
 import importlib.util
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib.metadata import entry_points
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,18 +18,27 @@ from streetimd_tests.deploy.compose import (
     DAGSTER_SERVICES,
     PYTHON_SERVICES,
     REPOSITORY,
+    WORKERS,
     NotSetError,
     mounts,
     read_compose,
     read_environment_file,
+    services_to_start,
 )
 
 DEPLOY = REPOSITORY / "deploy"
+SCALE = {"COMPOSE_PROFILES": "scale", "POSTGRES_PASSWORD": "chosen", "REDIS_PASSWORD": "digits123"}
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
     return read_compose({"POSTGRES_PASSWORD": "chosen"})
+
+
+@pytest.fixture(scope="module")
+def scaled() -> dict[str, Any]:
+    """The file as it is with the profile `scale`."""
+    return read_compose(SCALE)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +56,12 @@ def copied(dockerfile: list[tuple[str, str]]) -> set[str]:
     return {name for names in sources for name in names}
 
 
+def validate(*paths: Path) -> subprocess.CompletedProcess[str]:
+    """Validate by the specification's own schema, a copy of which comes with check-jsonschema."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", *paths]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
 def environment_of_image(dockerfile: list[tuple[str, str]]) -> dict[str, str]:
     pairs = " ".join(text for instruction, text in dockerfile if instruction == "ENV").split()
     return dict(pair.split("=", 1) for pair in pairs)
@@ -59,7 +77,7 @@ def test_no_service_sees_the_docker_engine_or_has_more_rights_than_it_needs(comp
     for name, service in compose["services"].items():
         assert not service.get("privileged"), name
         assert service.get("network_mode") != "host", name
-    for name in PYTHON_SERVICES:
+    for name in (*PYTHON_SERVICES, "redis"):
         assert compose["services"][name]["cap_drop"] == ["ALL"], name
         assert compose["services"][name]["security_opt"] == ["no-new-privileges:true"], name
 
@@ -71,9 +89,9 @@ def test_a_missing_password_stops_with_a_sentence_that_says_what_to_do():
         read_compose(example)
 
 
-def test_the_password_in_the_file_of_secrets_reaches_the_database_and_its_three_users(compose):
+def test_the_password_in_the_file_of_secrets_reaches_the_database_and_its_users(compose):
     held = [compose["services"][name]["environment"]["POSTGRES_PASSWORD"] for name in ("db", *DAGSTER_SERVICES)]
-    assert held == ["chosen"] * 4
+    assert held == ["chosen"] * 6
     assert ".env" in (REPOSITORY / ".gitignore").read_text().splitlines()
     assert "!.env" not in (REPOSITORY / ".dockerignore").read_text().splitlines()
 
@@ -86,23 +104,28 @@ def test_every_service_is_watched_restarted_and_given_time_to_stop(compose):
 
 
 def test_nothing_starts_before_what_it_needs_answers(compose):
-    waits = {name: set(compose["services"][name]["depends_on"]) for name in DAGSTER_SERVICES}
-    assert waits == {"code": {"db"}, "webserver": {"db", "code"}, "daemon": {"db", "code"}}
-    for name in DAGSTER_SERVICES:
-        conditions = compose["services"][name]["depends_on"].values()
-        assert all(condition == {"condition": "service_healthy"} for condition in conditions)
+    waits = {name: compose["services"][name]["depends_on"] for name in DAGSTER_SERVICES}
+    healthy, if_started = {"condition": "service_healthy"}, {"condition": "service_healthy", "required": False}
+    assert waits == {
+        "code": {"db": healthy},
+        "webserver": {"db": healthy, "code": healthy},
+        "daemon": {"db": healthy, "code": healthy, "redis": if_started},
+        "worker": {"db": healthy, "redis": healthy},
+        "gpu-worker": {"db": healthy, "redis": healthy},
+    }
 
 
-def test_the_four_services_are_one_image_that_does_not_run_as_root(compose, dockerfile):
+def test_python_services_are_one_image_that_does_not_run_as_root(compose, dockerfile):
     assert {compose["services"][name]["image"] for name in PYTHON_SERVICES} == {"streetimd:local"}
     assert all("user" not in compose["services"][name] for name in PYTHON_SERVICES)
     last_user = [text for instruction, text in dockerfile if instruction == "USER"][-1]
     assert last_user == "streetimd"
+    assert compose["services"]["redis"]["user"] == "redis"
 
 
 def test_every_image_is_pinned_to_a_release(compose, dockerfile):
     bases = [text for instruction, text in dockerfile if instruction == "FROM"]
-    for image in [*bases, compose["services"]["db"]["image"]]:
+    for image in [*bases, *(compose["services"][name]["image"] for name in ("db", "redis"))]:
         assert re.search(r":\d+(\.\d+)+-", image), image
     assert int(re.search(r":(\d+)", compose["services"]["db"]["image"])[1]) >= 15
 
@@ -111,14 +134,14 @@ def test_a_service_may_open_a_file_for_each_local_authority_of_england_in_severa
     assert all(compose["services"][name]["ulimits"]["nofile"] >= 65536 for name in PYTHON_SERVICES)
 
 
-def test_every_file_that_is_mounted_or_copied_into_the_image_is_there(compose, copied):
+def test_every_file_that_is_mounted_or_copied_into_the_image_is_there(compose, scaled, copied):
     mounted = {
         outside
-        for service in compose["services"].values()
+        for service in (*compose["services"].values(), *scaled["services"].values())
         for outside in mounts(service).values()
         if outside.startswith(".")
     }
-    assert mounted == {"./deploy/dagster.yaml", "./deploy/workspace.yaml"}
+    assert mounted == {"./deploy/dagster.yaml", "./deploy/dagster-scale.yaml", "./deploy/workspace.yaml"}
     assert [name for name in copied | mounted if not (REPOSITORY / name).exists()] == []
 
 
@@ -173,7 +196,7 @@ def test_every_command_is_one_that_the_package_installs_and_every_module_is_ther
     for name in PYTHON_SERVICES:
         service = compose["services"][name]
         assert service["command"][0] in installed, name
-        assert service["healthcheck"]["test"][1] in installed | {"python"}, name
+        assert service["healthcheck"]["test"][1] in installed | {"python", "sh"}, name
     command = compose["services"]["code"]["command"]
     assert importlib.util.find_spec(command[command.index("-m") + 1])
 
@@ -186,8 +209,8 @@ def test_the_workspace_looks_for_the_code_server_where_it_listens(compose):
 
 
 def test_every_variable_that_dagster_reads_is_set(compose):
-    wanted = set(re.findall(r"\{env: (\w+)\}", (DEPLOY / "dagster.yaml").read_text()))
-    assert len(wanted) == 6
+    wanted = set(re.findall(r"\{env: (\w+)\}", (DEPLOY / "dagster-scale.yaml").read_text()))
+    assert len(wanted) == 7
     for name in DAGSTER_SERVICES:
         assert wanted <= set(compose["services"][name]["environment"]), name
 
@@ -207,4 +230,83 @@ def test_the_image_installs_pytorch_for_cpus_unless_told_otherwise(compose, dock
 def test_every_variable_offered_in_the_example_is_one_the_compose_file_reads():
     offered = set(re.findall(r"^#?([A-Z_]+)=", (DEPLOY / "env.example").read_text(), flags=re.MULTILINE))
     read = set(re.findall(r"\$\{(\w+)", COMPOSE_FILE.read_text()))
-    assert offered == read
+    # which files there are is read by Docker itself
+    assert offered == read | {"COMPOSE_FILE"}
+
+
+@pytest.mark.parametrize("variables", [{}, {"COMPOSE_PROFILES": "scale"}])
+def test_files_are_valid_by_the_compose_specification(tmp_path, variables):
+    filled = tmp_path / "filled.yml"
+    filled.write_text(yaml.safe_dump(read_compose({"POSTGRES_PASSWORD": "chosen", **variables})))
+    done = validate(filled, COMPOSE_FILE, DEPLOY / "gpu.yml")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_misspelt_key_is_not_valid(tmp_path, compose):
+    misspelt = tmp_path / "misspelt.yml"
+    misspelt.write_text(yaml.safe_dump(compose).replace("stop_grace_period", "stop_grace_time"))
+    done = validate(misspelt)
+    assert done.returncode == 1
+    assert "stop_grace_time" in done.stdout
+
+
+def test_without_the_profile_nothing_is_known_of_workers(compose):
+    assert services_to_start(compose, {}) == ["db", "code", "webserver", "reports", "daemon"]
+    assert mounts(compose["services"]["code"])["/opt/dagster/dagster.yaml"] == "./deploy/dagster.yaml"
+    assert "run_launcher" not in yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+
+
+def test_the_profile_starts_redis_and_workers_and_sends_runs_to_them(scaled):
+    assert set(services_to_start(scaled, SCALE)) == set(scaled["services"])
+    for name in DAGSTER_SERVICES:
+        assert mounts(scaled["services"][name])["/opt/dagster/dagster.yaml"] == "./deploy/dagster-scale.yaml"
+        assert scaled["services"][name]["environment"]["REDIS_URL"] == "redis://:digits123@redis:6379/0"
+
+
+def test_the_two_ways_to_run_differ_only_in_where_runs_go():
+    alone, scaled = (yaml.safe_load((DEPLOY / f"dagster{end}.yaml").read_text()) for end in ("", "-scale"))
+    assert scaled.keys() - alone.keys() == {"run_launcher"}
+    assert {key for key in alone if alone[key] != scaled[key]} == {
+        "concurrency",
+        "run_coordinator",
+        "run_monitoring",
+    }
+    assert alone["concurrency"]["pools"] == scaled["concurrency"]["pools"]
+    limits = [settings["concurrency"]["runs"]["tag_concurrency_limits"] for settings in (alone, scaled)]
+    assert limits[1][: len(limits[0])] == limits[0]
+
+
+def test_no_more_runs_leave_dagsters_queue_than_the_workers_take(scaled):
+    runs = yaml.safe_load((DEPLOY / "dagster-scale.yaml").read_text())["concurrency"]["runs"]
+    taken = {}
+    for name in WORKERS:
+        command = scaled["services"][name]["command"]
+        taken[command[command.index("-Q") + 1]] = int(command[command.index("--concurrency") + 1])
+    limits = {
+        each["value"]: each["limit"]
+        for each in runs["tag_concurrency_limits"]
+        if each["key"] == "dagster-celery/queue"
+    }
+    assert limits == taken
+    assert runs["max_concurrent_runs"] == sum(taken.values())
+
+
+def test_gpus_are_given_to_what_embeds_images():
+    services = yaml.safe_load((DEPLOY / "gpu.yml").read_text())["services"]
+    assert set(services) == {"code", "gpu-worker"}
+
+
+@pytest.mark.parametrize("password", ["", "with space", "a/b", "p@ss"])
+def test_redis_refuses_a_password_that_no_address_can_hold_in_one_sentence(password):
+    redis = read_compose({"POSTGRES_PASSWORD": "chosen", "REDIS_PASSWORD": password})["services"]["redis"]
+    environment = {"PATH": os.environ["PATH"], **redis["environment"]}
+    done = subprocess.run(redis["command"], env=environment, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert done.stderr == "choose a REDIS_PASSWORD in .env, of letters and digits only\n"
+
+
+def test_services_started_from_the_terminal_want_a_password_in_the_same_sentence_as_docker():
+    command = [sys.executable, "-m", "streetimd_tests.deploy.local_services", DEPLOY / "env.example"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "copy deploy/env.example to .env and choose a password there\n"

@@ -1,12 +1,11 @@
 """The services of docker-compose.yml, started against a real PostgreSQL and used as a browser uses them."""
 
-import contextlib
-import json
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -14,21 +13,13 @@ from streetimd_assets.study.local_authorities import SYNTHETIC_LOCAL_AUTHORITIES
 from streetimd_tests.deploy.compose import REPOSITORY, read_environment_file
 
 pytest.importorskip("dagster_postgres", reason="needs the extra 'deploy': pip install -e '.[deploy]'")
+from streetimd_tests.deploy.asking import launch, rows, wait_for_location, wait_until_ended
 from streetimd_tests.deploy.local_services import LocalServices, started
 
 pytestmark = pytest.mark.services
-Answer = TypeVar("Answer")
-PATIENCE_S = 60
 PARTITION = "farrowby"
 # with every character that an address of a database gives a meaning to
 PASSWORD = "chosen/by:the@user?#"
-ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
-
-WORKSPACE = """{ workspaceOrError { ... on Workspace { locationEntries {
-    name loadStatus locationOrLoadError { __typename } } } } }"""
-LAUNCH = """mutation($params: ExecutionParams!) { launchRun(executionParams: $params) {
-    __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
-STATUS = """query($runId: ID!) { runOrError(runId: $runId) { ... on Run { runId status } } }"""
 
 
 @pytest.fixture(scope="module")
@@ -42,65 +33,22 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServices
 
 @pytest.fixture(scope="module")
 def location(services: LocalServices) -> dict[str, Any]:
-    """The code location as the webserver sees it, once it is more than a refused connection."""
-    return wait_for(lambda: loaded_location(services), lambda: services.log("webserver"))
+    return wait_for_location(services)
 
 
 @pytest.fixture(scope="module")
-def run(services: LocalServices, location: dict[str, Any]) -> dict[str, str]:
+def run(services: LocalServices, location: dict[str, Any]) -> dict[str, Any]:
     """A run of one asset of one local authority, launched through the webserver, that has ended."""
-    params = {
-        "selector": {
-            "repositoryLocationName": location["name"],
-            "repositoryName": "__repository__",
-            "pipelineName": "__ASSET_JOB",
-            "assetSelection": [{"path": ["lsoa_boundaries"]}],
-        },
-        "executionMetadata": {"tags": [{"key": "dagster/partition", "value": PARTITION}]},
-        "mode": "default",
-    }
-    launched = ask(services, LAUNCH, params=params)["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run_id = launched["run"]["runId"]
-    return wait_for(lambda: ended_run(services, run_id), lambda: services.log("daemon"))
+    return wait_until_ended(services, launch(services, ["lsoa_boundaries"], PARTITION))
 
 
-def ask(services: LocalServices, query: str, **variables: Any) -> dict[str, Any]:
-    """Ask the webserver as the pages of the UI do."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(
-        f"{services.address}/graphql", body, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as reply:
-        return json.load(reply)["data"]
-
-
-def loaded_location(services: LocalServices) -> dict[str, Any] | None:
-    (entry,) = ask(services, WORKSPACE)["workspaceOrError"]["locationEntries"]
-    is_loaded = (entry["locationOrLoadError"] or {}).get("__typename") == "RepositoryLocation"
-    return entry if is_loaded else None
-
-
-def ended_run(services: LocalServices, run_id: str) -> dict[str, str] | None:
-    found = ask(services, STATUS, runId=run_id)["runOrError"]
-    return found if found["status"] in ENDED else None
-
-
-def wait_for(answer: Callable[[], Answer | None], otherwise: Callable[[], str]) -> Answer:
-    """Ask until there is an answer, or fail with what explains its absence."""
-    deadline = time.monotonic() + PATIENCE_S
-    while (given := answer()) is None:
-        assert time.monotonic() < deadline, otherwise()
-        time.sleep(0.5)
-    return given
-
-
-def rows(services: LocalServices, query: str, *values: str) -> list[tuple[Any, ...]]:
-    """Ask the database itself."""
-    with contextlib.closing(services.connect()) as connection:
-        cursor = connection.cursor()
-        cursor.execute(query, values)
-        return cursor.fetchall()
+@pytest.fixture
+def opened(services: LocalServices, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """What the services' dagster.yaml leads to, as a run opens it."""
+    for name, value in services.environment("code").items():
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.from_config(str(services.places["code"]["/opt/dagster"])) as instance:
+        yield instance
 
 
 def test_the_webserver_has_loaded_the_asset_graph_from_the_code_server(location):
@@ -131,7 +79,7 @@ def test_the_materialisation_is_recorded_in_postgresql_and_nowhere_else(services
         "WHERE run_id = %s AND dagster_event_type = 'ASSET_MATERIALIZATION'"
     )
     assert rows(services, recorded, run["runId"]) == [('["lsoa_boundaries"]', PARTITION)]
-    assert list(services.paths["/opt/dagster"].rglob("*.db")) == []
+    assert list(services.places["code"]["/opt/dagster"].rglob("*.db")) == []
 
 
 def test_what_the_step_printed_is_where_the_webserver_looks_for_it(services, run):
@@ -149,3 +97,25 @@ def test_a_report_on_the_data_volume_opens_in_the_server_of_reports(services):
 
 def test_the_password_is_in_no_log(services, run):
     assert [name for name in services.processes if PASSWORD in services.log(name)] == []
+
+
+def test_runs_that_are_the_first_to_ask_for_a_pool_do_not_fail_each_other(services, opened):
+    asked = [opened.event_log_storage.initialize_concurrency_limit_to_default] * 8
+    with ThreadPoolExecutor(len(asked)) as threads:
+        assert all(threads.map(lambda ask_for: ask_for("a_new_pool"), asked))
+    info = opened.event_log_storage.get_concurrency_info("a_new_pool")
+    assert (info.slot_count, info.limit) == (2, 2)
+
+
+def test_a_pool_follows_when_the_limit_of_all_is_changed(services, opened):
+    yaml = services.places["code"]["/opt/dagster"] / "dagster.yaml"
+    opened.event_log_storage.initialize_concurrency_limit_to_default("a_changed_pool")
+    written = yaml.read_text()
+    yaml.write_text(written.replace("default_limit: 2", "default_limit: 3"))
+    try:
+        with dg.DagsterInstance.from_config(str(yaml.parent)) as changed:
+            changed.event_log_storage.initialize_concurrency_limit_to_default("a_changed_pool")
+            info = changed.event_log_storage.get_concurrency_info("a_changed_pool")
+    finally:
+        yaml.write_text(written)
+    assert (info.slot_count, info.limit) == (3, 3)
