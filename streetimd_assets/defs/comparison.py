@@ -80,7 +80,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     how, target = house.study.modelling, house.study.deprivation.target
     scored_by = (
         *(target, how.effort, how.feature_set, how.statistic, how.n_folds, how.block_side_m),
-        *(how.min_images_per_lsoa, how.enough_images_per_lsoa, how.seed, how.n_trees),
+        *(how.min_images_per_lsoa, how.enough_images_per_lsoa, how.seed, how.n_trees_grown),
     )
     # the cheap forests are rows of these only
     with_forests = ("model_scores", "model_differences")

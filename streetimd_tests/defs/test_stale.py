@@ -96,7 +96,7 @@ VALUES = {
     "sampling.spacing_m": 30.0,
     "deprivation.target": "imd_score",
     "modelling.effort": "full",
-    "modelling.n_trees": 77,
+    "modelling.n_trees": 33,
     "modelling.n_repeats": 9,
     "modelling.block_side_m": 900.0,
     "modelling.n_folds": 9,
