@@ -26,9 +26,25 @@ What the world gets wrong (a place without imagery, a photograph that does not d
 with a status, never an exception. These classes are for what must stop a run.
 """
 
+from typing import Self
+
 
 class StreetIMDError(Exception):
-    """Root of the family; its text is one sentence fit to show to a user."""
+    """Root of the family; its text is one sentence fit to show to a user.
+
+    Attributes
+    ----------
+    may_pass
+        True where the same may succeed a little later though nobody has done anything: a server that was
+        silent or busy, not one that refused.
+    """
+
+    may_pass = False
+
+    def passing(self) -> Self:
+        """Say that this may pass by itself, and return it to be raised."""
+        self.may_pass = True
+        return self
 
 
 class StudyError(StreetIMDError):
