@@ -39,19 +39,22 @@ def _fresh_for(days: int) -> dg.FreshnessPolicy:
 
 
 def when_features_have_changed(house: House) -> dg.AutomationCondition:
-    """Return the condition: something an asset is made from has changed, and nothing is being collected.
+    """Return the condition: what an asset is made from has changed, or it is missing, and nothing is in progress.
 
     Dagster's own ``eager()`` waits until no local authority is missing, which for three hundred of them may be
-    never. Here one that has features is enough, whatever else is missing.
+    never. Here one that has features is enough. An asset is asked for once for each change: where its run
+    fails, it waits for the next.
     """
-    some_have_features = dg.AutomationCondition.asset_matches("lsoa_features", ~dg.AutomationCondition.missing())
+    when = dg.AutomationCondition
+    some_have_features = when.asset_matches("lsoa_features", ~when.missing())
     # a monthly look at what panoramas there are changes no feature
-    passed_over = [name for name in REFRESHED if house.has_table(name)]
+    passed_over = dg.AssetSelection.assets(*(name for name in REFRESHED if house.has_table(name)))
+    is_wanted = (when.missing() & some_have_features).newly_true() | when.any_deps_updated().ignore(passed_over)
     return (
-        dg.AutomationCondition.eager()
-        .without(~dg.AutomationCondition.any_deps_missing())
-        .ignore(dg.AssetSelection.assets(*passed_over))
+        is_wanted.since(when.newly_requested() | when.newly_updated())
         & some_have_features
+        & ~when.any_deps_in_progress()
+        & ~when.in_progress()
     ).with_label("features have changed, and nothing is being collected")
 
 
