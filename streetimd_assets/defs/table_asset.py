@@ -287,7 +287,9 @@ class refusals_in_one_sentence:
         if isinstance(error, StreetIMDError):
             raise dg.Failure(description=str(error), allow_retries=error.may_pass) from error
         if isinstance(error, OSError):
-            said = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
+            # a library's own words may hold an address with a key
+            why = error.strerror or type(error).__name__
+            said = f"{error.filename or 'a file'} cannot be read or written ({why})"
             remedy = "see that the disk has room and that the place may be used, and materialise again"
             raise dg.Failure(description=f"{said}; {remedy}", allow_retries=False) from error
 
