@@ -18,9 +18,12 @@ JOB, PLACE = "collect", "farrowby"
 class FailingEncoder:
     """Fails as a library does: with an address that holds a key."""
 
+    def __init__(self, error):
+        self._error = error
+
     @property
     def loaded(self):
-        raise ConnectionError(f"https://example.org/weights?key={KEY}")
+        raise self._error(f"https://example.org/weights?key={KEY}")
 
 
 @pytest.fixture
@@ -83,13 +86,16 @@ def test_without_an_address_it_is_only_logged(told, chat):
     assert chat.log == []
 
 
-def test_what_a_library_says_of_its_error_is_not_passed_on(told, chat, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "reason"), [(RuntimeError, "see the run's log"), (ConnectionError, "(ConnectionError)")]
+)
+def test_what_a_library_says_of_its_error_is_not_passed_on(told, chat, monkeypatch, error, reason):
     monkeypatch.setenv("STREETIMD_FAILURE_WEBHOOK", f"{chat.address}{SECRET_PATH}")
-    _, printed = told("category_embeddings", encoder=FailingEncoder())
+    _, printed = told("category_embeddings", encoder=FailingEncoder(error))
     (posted,) = chat.log
     assert KEY.encode() not in posted.body
     assert KEY not in printed
-    assert "see the run's log" in json.loads(posted.body)["reason"]
+    assert reason in json.loads(posted.body)["reason"]
 
 
 @pytest.mark.parametrize(
