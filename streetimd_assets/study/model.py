@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from streetimd_assets.errors import StudyError, UnknownLocalAuthorityError
+from streetimd_assets.errors import StudyError
 from streetimd_assets.schemas import DOMAINS, EMBEDDING_DIMENSIONS
 from streetimd_assets.study.area_table import AreaTable, read_head
 from streetimd_assets.study.assessment import Assessment
@@ -310,10 +310,7 @@ class Study(Section):
     @cached_property
     def refreshed(self) -> tuple[str, ...]:
         """Partition keys asked about anew each month, heaviest first; none if it is those collected by then."""
-        try:
-            chosen = {self.authority(name).slug for name in self.refresh.local_authorities}
-        except UnknownLocalAuthorityError as error:
-            raise ValueError(f"refresh.local_authorities: {error}") from None
+        chosen = self.refresh.chosen_among(self.authorities)
         return tuple(slug for slug in self.slugs if slug in chosen)
 
     def authority(self, slug: str) -> LocalAuthority:

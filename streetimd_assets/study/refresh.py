@@ -1,9 +1,12 @@
 """The section of a study that says what is made anew by the calendar, once it has been switched on."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
+from streetimd_assets.errors import UnknownLocalAuthorityError
+from streetimd_assets.study.local_authorities import LocalAuthority, find_local_authority
 from streetimd_assets.study.section import Section
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -33,3 +36,17 @@ class Refresh(Section):
     analysis_fresh_days: int = Field(
         default=31, ge=1, description="the UI warns when the analysis is older than so many days"
     )
+
+    def chosen_among(self, authorities: Iterable[LocalAuthority]) -> set[str]:
+        """Return the slugs of those named.
+
+        Raises
+        ------
+        ValueError
+            If one is not among them; pydantic makes the study's complaint of it.
+        """
+        offered = tuple(authorities)
+        try:
+            return {find_local_authority(name, offered).slug for name in self.local_authorities}
+        except UnknownLocalAuthorityError as error:
+            raise ValueError(f"refresh.local_authorities: {error}") from None
