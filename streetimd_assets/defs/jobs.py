@@ -22,7 +22,7 @@ AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 _ONE_OR_MANY = (
     "\n\n**One** local authority: press *Materialize all*, tick it in the list of partitions, press *Launch*. "
     "**Ten, or all**: tick them in the same list, or press *All* above it; each gets a run of its own, a few at a "
-    "time, and one that fails stops no other. Later, *Failed and missing* picks what is left. Images held already "
+    "time, the largest first, and one that fails stops no other. Later, *Failed and missing* picks what is left. Images held already "
     "are not fetched again."
 )
 _SAID = {

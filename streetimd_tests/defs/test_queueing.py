@@ -121,6 +121,9 @@ def test_a_backfill_of_assets_runs_the_heaviest_local_authority_first(queue):
 def test_a_backfill_of_a_job_does_too_one_run_for_each(queue):
     queue.backfill("job", job="plan_imagery", places=sorted(PLACES))
     assert sorted(queue.waiting) == sorted(PLACES)
+    # a daemon that is started again goes through its backfills, and submits no run twice
+    list(execute_backfill_iteration(queue.workspace, LOG))
+    assert sorted(queue.waiting) == sorted(PLACES)
     assert queue.take_all() == list(PLACES)
 
 

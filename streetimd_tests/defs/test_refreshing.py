@@ -1,7 +1,6 @@
 """By the calendar: what is free first, of all; then images, only if the study says so and the budget pays."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 import pandas as pd
@@ -10,10 +9,14 @@ import pytest
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.refreshing import ROUND_TAG, SIZE_TAG
+from streetimd_assets.errors import StudyError
 from streetimd_assets.settings import Settings
 from streetimd_assets.sources.imagery.budget import this_month
 from streetimd_assets.store.ledger import Ledger
 from streetimd_assets.study import load_study
+from streetimd_tests.graph import new_instance
+from streetimd_tests.standins.google import serve_google
+from streetimd_tests.standins.local_files import write_district
 
 FREE = {"panoramas", "imagery_plan", "imagery_map"}
 FIRST_OF_MARCH = datetime(2027, 3, 1, 3, tzinfo=UTC)
@@ -23,11 +26,14 @@ PLACES = ("Leeds", "Camden", "York")
 class Kept:
     """A study of three places, where it is kept, and what Dagster was told of it."""
 
-    def __init__(self, folder, *, source="google", budget="max_images_per_month = 1000", refresh=""):
+    def __init__(
+        self, folder, *, source="google", budget="max_images_per_month = 1000", refresh="", imagery="", more=""
+    ):
         path = folder / "study.toml"
         path.write_text(
-            f'name = "kept"\nlocal_authorities = {list(PLACES)}\ncategory_set = "uk-streets"\n'
-            f'[imagery]\nsource = "{source}"\naccept_terms = true\n[budget]\n{budget}\n[refresh]\n{refresh}\n',
+            f'name = "kept"\nlocal_authorities = {list(PLACES)}\ncategory_set = "demo"\n{more}\n'
+            f'[imagery]\nsource = "{source}"\naccept_terms = true\n{imagery}\n[budget]\n{budget}\n'
+            f"[refresh]\n{refresh}\n",
             encoding="utf-8",
         )
         self.study = load_study(path)
@@ -192,7 +198,37 @@ def test_what_a_schedule_asks_for_is_what_the_job_can_run(tmp_path):
 
 
 def test_a_place_that_is_not_the_studys_is_refused_by_name(tmp_path):
-    from streetimd_assets.errors import StudyError
-
     with pytest.raises(StudyError, match=r"refresh\.local_authorities: 'Hull' is not one of the study's"):
-        Kept(Path(tmp_path), refresh='local_authorities = ["Hull"]')
+        Kept(tmp_path, refresh='local_authorities = ["Hull"]')
+
+
+def test_a_whole_round_asks_first_then_buys_what_was_planned_and_makes_features_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("GOOGLE_MAPS_API_KEY", "AIzaKeyOfThisTest")
+    more = f"{write_district(tmp_path / 'files')}[sampling]\nspacing_m = 200\n"
+    more += '[encoder]\nmodel = "streetimd-demo"\nweights = "bundled"\n'
+    chosen = 'local_authorities = ["Camden"]\nfetch_images = true'
+    with serve_google(key="AIzaKeyOfThisTest") as google, new_instance(tmp_path / "dagster") as instance:
+        address = f'address = "{google.address}"\nimage_size_px = 96'
+        kept = Kept(tmp_path, refresh=chosen, imagery=address, more=more)
+        kept.instance = instance
+
+        def run(job, request):
+            job = kept.repository.get_job(job)
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=request.partition_key,
+                asset_selection=request.asset_selection,
+                tags=request.tags,
+            )
+            assert result.success
+
+        run("plan_imagery", *kept.tick().run_requests)
+        asked = google.counts()
+        assert asked["n_metadata"] > 0
+        assert asked["n_billed"] == 0
+        run("collect", *kept.look().run_requests)
+        bought = google.counts()
+        n_planned = int(kept.house.store.read("imagery_plan", "camden")["n_images_planned"].sum())
+        assert bought["n_billed"] == n_planned > 10
+        assert bought["n_metadata"] == asked["n_metadata"], "what is free is not asked for twice"
+        assert int(kept.house.store.read("lsoa_features", "camden")["n_images"].sum()) == n_planned
