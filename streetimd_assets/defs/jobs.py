@@ -22,8 +22,8 @@ AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 _ONE_OR_MANY = (
     "\n\n**One** local authority: press *Materialize all*, tick it in the list of partitions, press *Launch*. "
     "**Ten, or all**: tick them in the same list, or press *All* above it; each gets a run of its own, a few at a "
-    "time, the largest first, and one that fails stops no other. Later, *Failed and missing* picks what is left. Images held already "
-    "are not fetched again."
+    "time, the largest first, and one that fails stops no other. Later, *Failed and missing* picks what is left. "
+    "Images held already are not fetched again."
 )
 _SAID = {
     "plan_imagery": (
