@@ -7,12 +7,14 @@ import dagster as dg
 from streetimd_assets.defs import (
     area_features,
     assessment,
+    automation,
     classification,
     comparison,
     concepts,
     correlation,
     embedding,
     examples,
+    failures,
     features,
     geography,
     imagery,
@@ -21,6 +23,7 @@ from streetimd_assets.defs import (
     label_assessment,
     labelling,
     learning_curve,
+    refreshing,
     reports,
     residuals,
     sampling,
@@ -72,11 +75,14 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
         Replacements for ``encoder`` or ``io_manager``.
     """
     house, stages = House(study, settings), STAGES if study.has_images else WITHOUT_IMAGES
-    assets = versioned_by_columns(asset for stage in stages for asset in stage.assets(house))
+    made = versioned_by_columns(asset for stage in stages for asset in stage.assets(house))
+    assets = automation.automated(house, made)
     return dg.Definitions(
         assets=assets,
         jobs=jobs.jobs(assets),
-        schedules=jobs.schedules(house),
+        # every one is off until somebody switches it on in the UI
+        schedules=refreshing.schedules(house),
+        sensors=[*refreshing.sensors(house, assets), automation.sensor(assets), failures.sensor(house)],
         resources={
             "io_manager": TableIOManager(house.store),
             "encoder": LazyEncoder(study.encoder),

@@ -26,16 +26,31 @@ What the world gets wrong (a place without imagery, a photograph that does not d
 with a status, never an exception. These classes are for what must stop a run.
 """
 
+from typing import Self
+
 
 class StreetIMDError(Exception):
     """Root of the family; its text is one sentence fit to show to a user.
 
     It may quote what somebody else wrote: a sign that does not print, such as a line break or one that steers
     a terminal, becomes a blank.
+
+    Attributes
+    ----------
+    may_pass
+        True where the same may succeed a little later though nobody has done anything: a server that was
+        silent or busy, not one that refused.
     """
+
+    may_pass = False
 
     def __init__(self, sentence: object = "") -> None:
         super().__init__("".join(sign if sign.isprintable() else " " for sign in str(sentence)))
+
+    def passing(self) -> Self:
+        """Say that this may pass by itself, and return it to be raised."""
+        self.may_pass = True
+        return self
 
 
 class StudyError(StreetIMDError):

@@ -8,9 +8,11 @@
     Dagster's own folder; ``dagster_home`` in the study's folder if unset.
 ``STREETIMD_PAGES_URL``
     Where a browser finds the pages that the server of pages shows; ``http://127.0.0.1:3001`` if unset.
+``STREETIMD_FAILURE_WEBHOOK``
+    An address that is told of each run that fails, once the sensor ``tell_of_failures`` is switched on.
 
-Keys of image providers come from the environment too, or from a file ``.env`` in the current folder, which is
-asked where the environment has nothing.
+Keys of image providers, and that address, may also stand in a file ``.env`` in the current folder, which is asked
+where the environment has nothing.
 """
 
 import os

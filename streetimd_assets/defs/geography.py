@@ -8,7 +8,7 @@ import geopandas as gpd
 import pandas as pd
 
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, patience, stamped, table_asset
 from streetimd_assets.science import geography, sampling, soundness
 from streetimd_assets.sources import boundaries, deprivation, roads
 from streetimd_assets.sources.downloads import Download
@@ -52,6 +52,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         code_version=stamped(2, place.source, place.boundaries, place.lookup, *which),
+        retry_policy=patience(),
         checks=[NO_LSOA_IS_MISSING, OUTLINES_DO_NOT_OVERLAP],
     )
     def lsoa_boundaries(context: dg.AssetExecutionContext) -> Made:
@@ -87,6 +88,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         house,
         code_version=stamped(2, place),
         pool="overpass",
+        retry_policy=patience(),
         kinds=frozenset({"osm"}),
         checks=[MOST_LSOAS_HAVE_ROADS],
     )
@@ -113,6 +115,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         code_version=stamped(2, *which),
+        retry_policy=patience(),
         checks=[EVERY_LSOA_IS_RANKED, RANK_1_IS_THE_MOST_DEPRIVED],
     )
     def deprivation_indices(context: dg.AssetExecutionContext, lsoa_boundaries: pd.DataFrame) -> Made:

@@ -12,7 +12,7 @@ from streetimd_assets.defs.house import House
 from streetimd_assets.defs.pages import declared_page, page_result
 from streetimd_assets.defs.progress import Progress
 from streetimd_assets.defs.resources import LazyEncoder
-from streetimd_assets.defs.table_asset import Check, Made, refusals_in_one_sentence, stamped, table_asset
+from streetimd_assets.defs.table_asset import Check, Made, patience, refusals_in_one_sentence, stamped, table_asset
 from streetimd_assets.plots.imagery import attribution_page, imagery_map_page
 from streetimd_assets.schemas import PANORAMA_STATUSES
 from streetimd_assets.science import geography, sampling, soundness
@@ -78,7 +78,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         code_version=stamp,
-        pool="imagery",
+        pool=choice.source,
+        retry_policy=patience(),
         deps=told[1:],
         checks=[HALF_THE_POINTS_HAVE_IMAGERY, PANORAMAS_STAND_IN_THEIR_LSOA],
     )
@@ -177,7 +178,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         code_version=stamp,
-        pool="imagery",
+        pool=choice.source,
+        retry_policy=patience(),
         deps=told,
         checks=[
             ALL_HEADINGS_PER_PANORAMA,

@@ -1,11 +1,9 @@
-"""Jobs named for what they do, and the schedules that can run them; all schedules are off at first."""
+"""Jobs named for what they do: per local authority, and for the whole study."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
-
-from streetimd_assets.defs.house import House
 
 BEFORE_BUYING = (
     "lsoa_boundaries",
@@ -24,8 +22,8 @@ AFTER_MODELS = ("local_authority_scores", "local_authority_report")
 _ONE_OR_MANY = (
     "\n\n**One** local authority: press *Materialize all*, tick it in the list of partitions, press *Launch*. "
     "**Ten, or all**: tick them in the same list, or press *All* above it; each gets a run of its own, a few at a "
-    "time, and one that fails stops no other. Later, *Failed and missing* picks what is left. Images held already "
-    "are not fetched again."
+    "time, the largest first, and one that fails stops no other. Later, *Failed and missing* picks what is left. "
+    "Images held already are not fetched again."
 )
 _SAID = {
     "plan_imagery": (
@@ -81,42 +79,3 @@ def _selections(assets: Iterable[dg.AssetsDefinition]) -> dict[str, list[str]]:
         "analyse": [name for name, is_per_la in covers.items() if not is_per_la and name not in WORDS],
         "report_local_authority": list(AFTER_MODELS),
     }
-
-
-def schedules(house: House) -> list[dg.ScheduleDefinition]:
-    """A monthly refresh of what has been collected and a weekly analysis; both are off until switched on."""
-
-    @dg.schedule(
-        job_name="collect",
-        cron_schedule="0 3 1 * *",
-        execution_timezone="Europe/London",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=(
-            "On the 1st of the month, collect again each local authority that has features already: panoramas "
-            "are asked for anew, images only where they are missing; downloads in data/cache are kept."
-        ),
-    )
-    def refresh_local_authorities(
-        context: dg.ScheduleEvaluationContext,
-    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        month = context.scheduled_execution_time.strftime("%Y-%m")
-        present = [slug for slug in house.study.slugs if house.store.holds("lsoa_features", slug)]
-        for slug in present:
-            yield dg.RunRequest(run_key=f"{slug}@{month}", partition_key=slug)
-        if not present:
-            yield dg.SkipReason("no local authority has been collected yet; materialise one first")
-
-    @dg.schedule(
-        job_name="analyse",
-        cron_schedule="0 5 * * 0",
-        execution_timezone="Europe/London",
-        default_status=dg.DefaultScheduleStatus.STOPPED,
-        description="On Sundays, analyse every local authority that has features.",
-    )
-    def analyse_study(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        if not house.covered():
-            return dg.SkipReason("no local authority has features yet; collect one first")
-        return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
-
-    # boundaries, index and a table of one's own do not change by the month
-    return [refresh_local_authorities, analyse_study] if house.study.has_images else [analyse_study]

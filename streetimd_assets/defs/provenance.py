@@ -24,9 +24,10 @@ _PACKAGES = (
     *("scikit-learn", "lightgbm", "plotly"),
 )
 _FETCHED = ("lsoa_boundaries", "road_segments", "deprivation_indices", "lsoa_features")
-# how fast, at what cost and with whose leave decides no result
+# how fast, how often, at what cost and with whose leave decides no result
 _MANNER: dict[str, Any] = {
     "budget": True,
+    "refresh": True,
     "category": True,
     "concept_pair": True,
     "imagery": {"accept_terms", "retain_images", "requests_per_minute", "max_connections"},

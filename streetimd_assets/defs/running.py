@@ -19,6 +19,7 @@ from dagster import DagsterEventType, RunsFilter
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.jobs import WORDS
+from streetimd_assets.defs.refreshing import REFRESHED
 from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings
@@ -40,10 +41,6 @@ def prepare_dagster_home(settings: Settings) -> Path:
                 shutil.copyfile(ours, home / "dagster.yaml")
     os.environ["DAGSTER_HOME"] = str(home)
     return home
-
-
-# asked of the outside world anew by a refresh; what they change is made again after them
-REFRESHED = ("panoramas", "imagery_plan")
 
 
 def run_study(

@@ -27,6 +27,8 @@ from streetimd_assets.schemas import TABLES, Column, Table
 from streetimd_assets.store.views import show_table
 
 OWNER = "team:streetimd"
+# seconds before the first of two more tries of what is asked of the outside world, doubled for the second
+RETRY_AFTER_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,18 @@ def _hashed(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
 
 
+def patience() -> dg.RetryPolicy:
+    """Return how an asset that is fetched is tried again, where the outside world was silent.
+
+    A refusal (a key, a limit, terms, a table that must not be kept) is not tried again: it would be the
+    same. Each request has been sent several times before it counts as unanswered.
+    """
+    # with jitter, so that local authorities stopped by one silence do not all come back at once
+    return dg.RetryPolicy(
+        max_retries=2, delay=RETRY_AFTER_S, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
+    )
+
+
 class refusals_in_one_sentence:
     """Show a refusal of ours as its one sentence, and do not retry what cannot succeed."""
 
@@ -271,9 +285,11 @@ class refusals_in_one_sentence:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, StreetIMDError):
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+            raise dg.Failure(description=str(error), allow_retries=error.may_pass) from error
         if isinstance(error, OSError):
-            said = f"{error.filename or 'a file'} cannot be read or written ({error.strerror or error})"
+            # a library's own words may hold an address with a key
+            why = error.strerror or type(error).__name__
+            said = f"{error.filename or 'a file'} cannot be read or written ({why})"
             remedy = "see that the disk has room and that the place may be used, and materialise again"
             raise dg.Failure(description=f"{said}; {remedy}", allow_retries=False) from error
 

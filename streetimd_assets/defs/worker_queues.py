@@ -9,11 +9,12 @@ from typing import Any
 import dagster as dg
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.run_coordinator.base import SubmitRunContext
-from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
 from dagster._core.snap import ExecutionPlanSnapshot
 from dagster_celery.defaults import task_default_queue
 from dagster_celery.launcher import CeleryRunLauncher
 from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
+
+from streetimd_assets.defs.queueing import HeaviestFirst
 
 # a worker whose machine is busy is slow to answer, and is not to be taken for dead
 _PATIENCE_S = 10
@@ -27,8 +28,8 @@ def queue_of_steps(plan: ExecutionPlanSnapshot) -> str:
     return min(asked, default=task_default_queue)
 
 
-class QueueOfStepsCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
-    """Dagster's queue, which writes on each run the queue of the workers it is for.
+class QueueOfSteps(HeaviestFirst):
+    """The queue of runs, which also writes on each run the queue of the workers it is for.
 
     It is written before the run waits, so that no more runs leave Dagster's queue than there are
     workers for them. A tag that somebody chose stays as it is.

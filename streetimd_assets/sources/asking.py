@@ -67,8 +67,9 @@ def ask_for_answer(
         with ThreadPoolExecutor(max_workers=1) as thread:
             answer = thread.submit(asyncio.run, once()).result()
     except NoAnswer as failure:
-        later = "try again later, or " if failure.is_silent else ""
-        raise error(f"{failure}; {later}{remedy}") from None
+        if failure.is_silent:
+            raise error(f"{failure}; try again later, or {remedy}").passing() from None
+        raise error(f"{failure}; {remedy}") from None
     if answer.status not in taken:
         raise error(f"{without_secrets(url)} answered {answer.status} {answer.reason}; {remedy}")
     return answer

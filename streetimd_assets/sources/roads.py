@@ -119,7 +119,7 @@ def fetch_road_edges(
                 raise RoadError(
                     f"{without_secrets(overpass_url)} did not answer after {len(WAITS_S) + 1} tries ({busy}); "
                     f"try again later, or {REMEDY}"
-                ) from None
+                ).passing() from None
             time.sleep(wait_s if busy.wait_s is None else busy.wait_s)
         except json.JSONDecodeError:
             # a run was stopped while OSMnx was writing its cache

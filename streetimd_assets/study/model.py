@@ -36,6 +36,7 @@ from streetimd_assets.study.local_authorities import (
     all_local_authorities,
     find_local_authority,
 )
+from streetimd_assets.study.refresh import Refresh
 from streetimd_assets.study.section import Section
 
 TARGETS = ("imd_rank", "imd_score", "imd_decile", *(f"{d}_{m}" for d in DOMAINS for m in ("rank", "score")))
@@ -229,6 +230,7 @@ class Study(Section):
     features: Features = Features()
     modelling: Modelling = Modelling()
     assessment: Assessment = Assessment()
+    refresh: Refresh = Refresh()
 
     @model_validator(mode="before")
     @classmethod
@@ -265,7 +267,7 @@ class Study(Section):
             raise ValueError("geography.source and deprivation.index must both be 'synthetic', or neither")
         if self.geography.source == "synthetic" and self.imagery.source not in ("painted", NO_IMAGES):
             raise ValueError("the synthetic world has no images but painted ones: imagery.source = 'painted'")
-        _ = (self.categories, self.concepts, self.authorities)
+        _ = (self.categories, self.concepts, self.authorities, self.refreshed)
         return self
 
     @cached_property
@@ -290,8 +292,9 @@ class Study(Section):
         if self.local_authorities == ("all",):
             found = list(offered)
         else:
-            among = offered if synthetic else None
-            found = list({find_local_authority(name, among): None for name in self.local_authorities})
+            found = list(
+                {find_local_authority(name, offered if synthetic else None) for name in self.local_authorities}
+            )
         return tuple(sorted(found, key=lambda authority: (-authority.n_lsoas, authority.slug)))
 
     @property
@@ -303,6 +306,12 @@ class Study(Section):
     def slugs(self) -> tuple[str, ...]:
         """Partition keys, heaviest first."""
         return tuple(authority.slug for authority in self.authorities)
+
+    @cached_property
+    def refreshed(self) -> tuple[str, ...]:
+        """Partition keys asked about anew each month, heaviest first; none if it is those collected by then."""
+        chosen = self.refresh.chosen_among(self.authorities)
+        return tuple(slug for slug in self.slugs if slug in chosen)
 
     def authority(self, slug: str) -> LocalAuthority:
         """Return one of the study's local authorities by any of its names."""

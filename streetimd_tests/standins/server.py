@@ -16,6 +16,7 @@ class Asked:
     query: dict[str, str]
     headers: dict[str, str]
     status: int = 0
+    body: bytes = b""
 
 
 @dataclass
@@ -90,12 +91,12 @@ class StandIn:
                 self._answer(urlsplit(self.path).query)
 
             def do_POST(self) -> None:
-                length = int(self.headers.get("Content-Length", 0))
-                self._answer(self.rfile.read(length).decode())
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self._answer(body.decode(), body)
 
-            def _answer(self, query: str) -> None:
+            def _answer(self, query: str, body: bytes = b"") -> None:
                 path = urlsplit(self.path).path
-                asked = Asked(self.command, path, dict(parse_qsl(query)), dict(self.headers))
+                asked = Asked(self.command, path, dict(parse_qsl(query)), dict(self.headers), body=body)
                 reply = stand_in.reply_to(asked)
                 self.send_response(reply.status)
                 headers = {"Content-Type": reply.content_type, "Content-Length": str(len(reply.body))}

@@ -38,7 +38,7 @@ def served(tmp_path_factory):
     study.write_text(text, encoding="utf-8")
     collect_and_analyse(study, folder)
     with served_ui(str(study), folder) as address:
-        yield SimpleNamespace(address=address, folder=folder / "demo")
+        yield SimpleNamespace(address=address, folder=folder / "demo", study=str(study))
 
 
 def collect_and_analyse(study, folder):
@@ -140,6 +140,43 @@ def test_several_local_authorities_are_launched_at_once(page, served):
         assert (served.folder / f"tables/lsoa_boundaries/local_authority={slug}/part.duckdb").exists()
 
 
+def test_failed_and_missing_launches_exactly_those(page, served):
+    name, places = "deprivation_indices", ("alderwick", "brackenholt", "corvendale", "dunmere", "elmsthorpe")
+    definitions = build_defs(load_study(served.study), Settings(served.study, served.folder.parent))
+
+    def run(asset, slug):
+        return definitions.resolve_job_def("collect").execute_in_process(
+            instance=instance, partition_key=slug, asset_selection=[dg.AssetKey(asset)], raise_on_error=False
+        )
+
+    def made():
+        records = instance.fetch_materializations(dg.AssetKey(name), limit=100).records
+        return sorted(record.asset_materialization.partition for record in records)
+
+    with new_instance(served.folder / "dagster_home") as instance:
+        # it has no boundaries yet
+        assert not run(name, "alderwick").success
+        assert all(run("lsoa_boundaries", slug).success for slug in places)
+        assert run(name, "dunmere").success
+        assert made() == ["dunmere", "farrowby"]
+        page.goto(f"{served.address}/assets/{name}")
+        page.get_by_role("button", name="Materialize").first.click()
+        dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize")
+        dialog.get_by_text("Failed and missing", exact=True).click()
+        dialog.get_by_text("4 partitions", exact=True).first.wait_for()
+        dialog.get_by_role("button", name="Launch backfill").click()
+        dialog.wait_for(state="hidden")
+        deadline = time.monotonic() + 150
+        while len(made()) < 6:
+            assert time.monotonic() < deadline, made()
+            time.sleep(2)
+        launched = instance.get_runs(
+            dg.RunsFilter(tags={"dagster/backfill": instance.get_backfills()[0].backfill_id})
+        )
+        assert sorted(each.tags["dagster/partition"] for each in launched) == sorted({*places} - {"dunmere"})
+        assert made() == sorted([*places, "farrowby"]), "nothing that was there was made again"
+
+
 def test_checks_say_what_they_are_for_and_for_which_local_authority_they_held(page, served):
     page.goto(f"{served.address}/assets/lsoa_boundaries?view=checks&checkDetail=outlines_do_not_overlap")
     page.get_by_text("Outlines do not overlap. If not: a picture would stand in two LSOAs").first.wait_for()
@@ -176,8 +213,8 @@ def test_a_failed_run_says_why_and_what_to_do_in_one_sentence(page, served):
         kept.replace(broken)
 
 
-def test_schedules_are_shown_switched_off(page, served):
+def test_schedules_and_sensors_are_shown_switched_off(page, served):
     page.goto(f"{served.address}/automation")
-    for name in ("refresh_local_authorities", "analyse_study"):
+    for name in ("refresh_local_authorities", "analyse_study", "analyse_what_has_changed", "tell_of_failures"):
         page.get_by_text(name).first.wait_for()
     assert page.get_by_role("switch", checked=True).count() == 0

@@ -153,7 +153,7 @@ class Collection:
                 raise ImageryError(
                     f"'{self._source.name}' did not answer {self._n_silent} requests in a row ({silence}); "
                     f"check the network, or go on later: {self.what_is_held()}"
-                ) from None
+                ).passing() from None
             return str(silence)
         self._n_silent = 0
         return views

@@ -208,7 +208,7 @@ class _Surveyor:
     def _note_silence(self, tile: Tile, why: str) -> None:
         self._n_silent += 1
         if self._n_silent >= PATIENCE:
-            raise ImageryError(f"{self._title} does not answer ({why}); run again later")
+            raise ImageryError(f"{self._title} does not answer ({why}); run again later").passing()
         if tile.n_splits == 0:
             # a service may break down over a long answer where it manages a shorter one
             self._split(tile)

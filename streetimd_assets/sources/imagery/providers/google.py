@@ -126,7 +126,7 @@ class GoogleStreetView:
                     raise ImageryError(
                         f"Google Street View did not answer {n_unanswered} questions in a row "
                         f"({rows[number]['status_detail']}); check the network, or go on later"
-                    )
+                    ).passing()
                 n_done += 1
                 if progress is not None and (n_done % _PROGRESS_EVERY == 0 or n_done == len(asked)):
                     progress(n_done, len(asked))
