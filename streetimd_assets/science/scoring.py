@@ -182,10 +182,8 @@ class Resamples:
 
         Parameters
         ----------
-        observed, predicted
-            Shape (n,).
-        rows
-            Which LSOAs they are of, if not of all, shape (n,).
+        observed, predicted, rows
+            As for :meth:`r_squared`.
         edges
             What parts the tenths, as for :func:`score_predictions`.
         """
