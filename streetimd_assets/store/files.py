@@ -72,6 +72,24 @@ def room_needed_for(target: Path, *, elsewhere: str = _ELSEWHERE) -> Iterator[No
         ) from error
 
 
+def allow_open_files() -> int | None:
+    """Let this process open as many files at once as the system lets it, and return how many; None if not known.
+
+    A query over all local authorities opens one file for each of them and each table, and shells begin with
+    a limit far below what they may set.
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # macOS names no limit, and refuses to have none
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return soft
+
+
 def sweep(folder: Path, *, abandoned_s: float = _ABANDONED_S) -> int:
     """Remove temporary files that killed runs left below a folder; return how many.
 

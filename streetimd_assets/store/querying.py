@@ -11,7 +11,7 @@ import pandas as pd
 
 from streetimd_assets.errors import StoreError, TableMissingError
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.store.files import written_whole
+from streetimd_assets.store.files import allow_open_files, written_whole
 from streetimd_assets.store.spreadsheets import harmless
 from streetimd_assets.store.tables import TableStore, open_table
 from streetimd_assets.store.views import add_view, as_pattern, shown_tables, views_path, written_tables
@@ -118,6 +118,12 @@ def _asked(folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 yield connection.execute(sql)
         except duckdb.Error as error:
+            if "Too many open files" in str(error):
+                raise StoreError(
+                    f"the query opens more files than the {allow_open_files()} that this system allows: one for "
+                    "each local authority and table; join fewer tables, choose local authorities, or raise the "
+                    "limit (`ulimit -n`)"
+                ) from error
             raise StoreError(
                 f"the query was refused: {_in_one_line(error)}; `streetimd sql` lists the tables"
             ) from error
@@ -132,6 +138,7 @@ def _opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise TableMissingError(f"{folder} holds no table yet; materialise the study, or name another with --data")
     # a study whose folder was moved, or that another run is adding to, is shown as it is now
     shown = shown_tables(store)
+    allow_open_files()
     with (
         # a query may read what lies in the folder it spills into
         tempfile.TemporaryDirectory(prefix="streetimd-sql-") as spilled,

@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from streetimd_assets.errors import StoreError, TableMissingError
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.store.querying import first_rows, query, tables, write_csv
 from streetimd_assets.store.tables import TableStore
-from streetimd_assets.store.views import views_path
+from streetimd_assets.store.views import rebuild_views, views_path
 from streetimd_tests.store.made_up_study import EMPTY, KNOWN, write_study
 from streetimd_tests.store.rows import rows_of
 
@@ -176,3 +178,46 @@ def test_a_folder_without_tables_is_named(tmp_path):
     for ask in (tables, lambda folder: query(folder, "SELECT 1")):
         with pytest.raises(TableMissingError, match=r"nowhere holds no table yet; materialise the study"):
             ask(tmp_path / "nowhere")
+
+
+MANY, JOINED = 40, "SELECT count(*) AS n FROM imagery_plan JOIN lsoa_boundaries USING (local_authority, lsoa_code)"
+ASK_WITH_FEW_FILES = """
+import resource, sys
+from pathlib import Path
+from streetimd_assets.errors import StoreError
+from streetimd_assets.store.querying import query
+
+folder, soft, hard, sql = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(soft), int(hard)))
+try:
+    print(query(Path(folder), sql)["n"][0])
+except StoreError as error:
+    print(error)
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A study of forty local authorities."""
+    store = TableStore(tmp_path_factory.mktemp("many") / "study", ())
+    for number in range(MANY):
+        for name in ("imagery_plan", "lsoa_boundaries"):
+            rows = rows_of(store.table(name), 2).assign(lsoa_code=[f"Z{number}a", f"Z{number}b"])
+            store.write(name, rows, f"la{number:02d}")
+    rebuild_views(store)
+    return store.folder
+
+
+def ask_with_few_files(folder, soft, hard):
+    asked = [sys.executable, "-c", ASK_WITH_FEW_FILES, str(folder), str(soft), str(hard), JOINED]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_query_opens_as_many_files_as_the_system_lets_it(many):
+    assert ask_with_few_files(many, soft=60, hard=400) == str(2 * MANY)
+
+
+def test_a_query_that_opens_more_files_than_may_be_open_says_so_in_one_sentence(many):
+    said = ask_with_few_files(many, soft=60, hard=60)
+    assert said.startswith("the query opens more files than the 60 that this system allows")
+    assert "\n" not in said
