@@ -160,9 +160,12 @@ def test_a_run_whose_worker_is_killed_fails_in_one_sentence_and_succeeds_when_la
 ):
     run_id = launch(services, ["image_embeddings"], "farrowby")
     wait_until(services, run_id, {"STARTED"}, PATIENCE_S)
-    services.stop("gpu-worker", sign=signal.SIGKILL)
+    # it is the daemon that asks: not before the worker is there again, if it comes back
+    services.stop("gpu-worker", "daemon", sign=signal.SIGKILL)
     if is_back:
         services.start("gpu-worker")
+        services.wait_until_healthy("gpu-worker")
+    services.start("daemon")
     assert wait_until_ended(services, run_id, PATIENCE_S)["status"] == "FAILURE"
     ((event,),) = rows(
         services,

@@ -1,0 +1,197 @@
+"""How the store and the UI bear all 296 local authorities: times, open files, and what is wanted of each.
+
+    python benchmarks/load.py
+    python benchmarks/load.py --lsoas 114
+
+Writes numbers drawn at random into the tables of study `england` that are read study-wide, and records each
+part in Dagster as a run would. Then measures what a user waits for, in the store, in Dagster and in a real
+browser (Chromium; "not measured" without one). No number says anything about a place. Exits 1 if a figure is
+worse than what is wanted of it, which is what two cores should manage with room to spare.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from streetimd_assets.defs.house import House
+from streetimd_assets.defs.running import prepare_dagster_home
+from streetimd_assets.defs.study_wide import read_waist
+from streetimd_assets.settings import Settings
+from streetimd_assets.store.querying import query
+from streetimd_assets.store.views import rebuild_views
+from streetimd_assets.study import load_study
+from streetimd_tests.store.rows import rows_of
+from streetimd_tests.ui.dagster_page import browser_page, served_ui
+
+STUDY, LOCATION = "england", "streetimd_assets.definitions"
+TABLES = ("lsoa_boundaries", "deprivation_indices", "imagery_plan", "lsoa_features")
+JOIN = "SELECT count(*) AS n FROM " + " JOIN ".join(
+    [TABLES[0], *(f"{name} USING (local_authority, lsoa_code)" for name in TABLES[1:])]
+)
+FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, {hard})); "
+LOAD = """
+import time, dagster
+began = time.monotonic()
+import streetimd_assets.definitions
+print(time.monotonic() - began)
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, and the most that is wanted."""
+
+    title: str
+    value: float
+    most: float
+    unit: str = "s"
+
+    def __str__(self) -> str:
+        judged = "pass" if self.value <= self.most else "TOO MUCH"
+        return f"  {self.title:<68}{self.value:8.2f} {self.unit:<4} <= {self.most:<6g} {judged}"
+
+
+def main() -> int:
+    """Measure, print, and return 1 if anything is too much."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lsoas", type=int, default=20, help="LSOAs of each local authority (England: 114)")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(STUDY, Path(folder))
+        house = House(load_study(STUDY), settings)
+        write_everything(house, chosen.lsoas)
+        n_parts = len(house.study.slugs)
+        print(
+            f"{n_parts} local authorities, {n_parts * chosen.lsoas:,} LSOAs, {len(TABLES)} tables, {size_of(house)}"
+        )
+        figures = []
+        for figure in chain(in_the_store(house), in_dagster(settings), in_the_browser(settings)):
+            print(figure, flush=True)
+            figures.append(figure)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"  largest process of the store's part: {peak:,.0f} MiB")
+    return int(any(figure.value > figure.most for figure in figures))
+
+
+def write_everything(house: House, n_lsoas: int) -> None:
+    """Write every part, and record it in Dagster."""
+    prepare_dagster_home(house.settings)
+    with dg.DagsterInstance.get() as instance:
+        for number, slug in enumerate(house.study.slugs):
+            codes = [f"E01{number:03d}{k:03d}" for k in range(n_lsoas)]
+            for name in TABLES:
+                rows = rows_of(house.store.table(name), n_lsoas, seed=number).assign(lsoa_code=codes)
+                if name == "lsoa_features":
+                    rows = rows.assign(encoder="one", category_set_hash=house.study.categories.content_hash)
+                house.store.write(name, rows, slug)
+                event = dg.AssetMaterialization(name, partition=slug, metadata={"dagster/row_count": n_lsoas})
+                instance.report_runless_asset_event(event)
+
+
+def size_of(house: House) -> str:
+    files = list((house.folder / "tables").rglob("*.duckdb"))
+    return f"{len(files):,} files, {sum(path.stat().st_size for path in files) / 2**20:,.0f} MiB"
+
+
+def in_the_store(house: House) -> Iterator[Figure]:
+    """Views, study-wide reads, and queries with the files that shells allow."""
+    yield timed("views written anew", 3, lambda: rebuild_views(house.store))
+    yield timed("features and deprivation of all read for an analysis", 60, lambda: read_waist(house, []))
+    yield timed("a query that joins four tables over all", 3, lambda: expect_all(house, query(house.folder, JOIN)))
+    yield timed("the same asked anew, by a shell that allows 1,024 files", 6, lambda: ask_in_a_shell(house, 4096))
+    one = house.study.slugs[0]
+    count = f"SELECT count(*) AS n FROM lsoa_features WHERE local_authority = '{one}'"
+    yield timed("a query of one local authority among all", 2, lambda: query(house.folder, count))
+
+
+def expect_all(house: House, found: pd.DataFrame) -> None:
+    n_parts = len(house.study.slugs)
+    n = int(found["n"][0])
+    assert n >= n_parts, f"{n} rows over {n_parts} local authorities"
+    assert n % n_parts == 0, f"{n} rows over {n_parts} local authorities"
+
+
+def ask_in_a_shell(house: House, hard: int) -> None:
+    command = [sys.executable, "-c", FEW_FILES.format(hard=hard) + "from streetimd_assets.cli import main; main()"]
+    asked = [*command, "sql", STUDY, JOIN, "--data", str(house.settings.data_root)]
+    subprocess.run(asked, check=True, capture_output=True)
+
+
+def in_dagster(settings: Settings) -> Iterator[Figure]:
+    """Loading the definitions beyond Dagster itself."""
+    environment = {**os.environ, "STREETIMD_STUDY": STUDY, "STREETIMD_DATA": str(settings.data_root)}
+    command = [sys.executable, "-c", LOAD]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    yield Figure("definitions of 296 partitions loaded, beyond Dagster itself", float(said.stdout), 4)
+
+
+def in_the_browser(settings: Settings) -> Iterator[Figure]:
+    """Pages of the UI, until what they are opened for is there."""
+    executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if executable is None:
+        print("  pages of the UI: not measured, for want of Chromium")
+        return
+    began = time.monotonic()
+    with served_ui(STUDY, settings.data_root) as address:
+        yield Figure("the UI started", time.monotonic() - began, 30)
+        with browser_page(executable) as page:
+            page.set_default_timeout(60_000)
+            for title, show in PAGES.items():
+                yield timed(f"in the browser: {title}", 5, partial(show, page, address))
+
+
+def show_graph(page: Any, address: str) -> None:
+    page.goto(f"{address}/asset-groups")
+    page.get_by_text("importance", exact=True).first.wait_for()
+
+
+def show_partitions(page: Any, address: str) -> None:
+    page.goto(f"{address}/assets/lsoa_features?view=partitions")
+    page.get_by_text("Materialized (296)").first.wait_for()
+
+
+def show_one_partition(page: Any, address: str) -> None:
+    page.goto(f"{address}/assets/lsoa_features?view=partitions&partition={load_study(STUDY).slugs[-1]}")
+    page.get_by_text("dagster/row_count").first.wait_for()
+
+
+def choose_all(page: Any, address: str) -> None:
+    page.goto(f"{address}/locations/{LOCATION}/jobs/collect")
+    page.get_by_role("button", name="Materialize").first.click()
+    dialog = page.get_by_role("dialog").filter(has_text="Launch runs to materialize")
+    dialog.get_by_text("All", exact=True).first.click()
+    dialog.get_by_text("296 partitions").first.wait_for()
+
+
+PAGES = {
+    "the graph": show_graph,
+    "the 296 partitions of an asset": show_partitions,
+    "one of them, with its metadata": show_one_partition,
+    "all 296 chosen in a job's launch window": choose_all,
+}
+
+
+def timed(title: str, most: float, act: Callable[[], object]) -> Figure:
+    began = time.monotonic()
+    act()
+    return Figure(title, time.monotonic() - began, most)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
