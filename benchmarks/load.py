@@ -55,16 +55,15 @@ print(time.monotonic() - began)
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, and the most that is wanted."""
+    """Seconds measured, and the most that are wanted."""
 
     title: str
     value: float
     most: float
-    unit: str = "s"
 
     def __str__(self) -> str:
         judged = "pass" if self.value <= self.most else "TOO MUCH"
-        return f"  {self.title:<68}{self.value:8.2f} {self.unit:<4} <= {self.most:<6g} {judged}"
+        return f"  {self.title:<68}{self.value:8.2f} s    <= {self.most:<6g} {judged}"
 
 
 def main() -> int:
