@@ -1,7 +1,7 @@
 """How long the analysis of a study takes, step by step, on invented numbers of a real study's size.
 
-    python benchmarks/analysis.py --effort quick
-    python benchmarks/analysis.py --effort default
+    python -m benchmarks.analysis --effort quick
+    python -m benchmarks.analysis --effort default
 
 Writes the tables that collecting would have left: 1,700 LSOAs in ten local authorities, 20 images each in
 the ten categories of the study `greater-manchester`, 512 dimensions that grow with an invented deprivation.

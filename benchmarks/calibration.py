@@ -1,6 +1,6 @@
 """How often the statistics find what is not there, and how much they find of what is, in worlds of numbers.
 
-    python benchmarks/calibration.py
+    python -m benchmarks.calibration
 
 Draws 100 worlds whose smooth embeddings have nothing to do with deprivation, half of them from fields that
 the surrogates do not assume, and then worlds in which one direction grows with deprivation. Prints each

@@ -1,6 +1,6 @@
 """How fast images are collected, beside a plain loop and a pool of threads, and in how much memory.
 
-    python benchmarks/downloads.py
+    python -m benchmarks.downloads
 
 A server in a process of its own answers each request after 50 ms with a JPEG of about 50 kB. A loop
 of ``requests.get`` and a pool of 64 threads, each with a session that keeps its connection, fetch and
@@ -29,6 +29,8 @@ from statistics import median
 from typing import Any
 
 import pandas as pd
+
+from benchmarks.findings import Finding, conclude, parser
 
 LATENCY_S = 0.05
 N_CONNECTIONS = 64
@@ -76,7 +78,9 @@ async def serve() -> None:
 @contextmanager
 def server() -> Iterator[str]:
     """Run the server in a process of its own and yield its address."""
-    with subprocess.Popen([sys.executable, __file__, "--serve"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.downloads", "--serve"], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()
@@ -169,6 +173,11 @@ def collect_in_threads_checked(address: str, folder: Path, n_images: int) -> Non
         list(pool.map(fetch, range(n_images)))
 
 
+BESIDE = (
+    ("loop", "requests.get in a loop", f">= {LEAST_RATIO}"),
+    ("threads", "64 threads that only write files", ">= 1"),
+    ("checked", "64 threads that check and record too", ""),
+)
 WAYS: dict[str, tuple[Callable[[str, Path, int], None], int]] = {
     "loop": (collect_in_loop, N_LOOP),
     "threads": (collect_in_threads, N_EACH),
@@ -193,47 +202,40 @@ def measure_here(way: str, address: str, n_images: int) -> None:
 
 def measure(way: str, address: str, n_images: int) -> dict[str, float]:
     """Measure in a fresh process."""
-    command = [sys.executable, __file__, "--measure", way, address, str(n_images)]
+    command = [sys.executable, "-m", "benchmarks.downloads", "--measure", way, address, str(n_images)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
-def main() -> None:
-    """Measure all, print one table, and fail if a target is missed."""
+def main(*, keep: bool) -> int:
+    """Measure all, and return 1 if a target is missed."""
     with server() as address:
         rounds = [{way: measure(way, address, n) for way, (_, n) in WAYS.items()} for _ in range(N_ROUNDS)]
         few, many = (measure("ours", address, n)["mib"] for n in (N_FEW, N_MANY))
-    print(f"{'':32}{'images/s':>10}{'x loop':>8}{'CPU ms/image':>14}")
-    titles = {
-        "loop": "requests.get in a loop",
-        "threads": "64 threads, files only",
-        "checked": "64 threads, all that ours does",
-        "ours": "ours, 64 connections",
-    }
-    for way, title in titles.items():
-        rate, cpu_ms = (median(one[way][key] for one in rounds) for key in ("rate", "cpu_ms"))
-        ratio = median(one[way]["rate"] / one["loop"]["rate"] for one in rounds)
-        print(f"{title:32}{rate:10,.0f}{ratio:8.1f}{cpu_ms:14.2f}")
-    growth = many - few
-    print(f"memory: {few:,.0f} MiB for {N_FEW:,} images, {many:,.0f} MiB for {N_MANY:,}: growth {growth:,.1f} MiB")
-    to_loop = median(one["ours"]["rate"] / one["loop"]["rate"] for one in rounds)
-    to_threads = median(one["ours"]["rate"] / one["threads"]["rate"] for one in rounds)
-    is_met = to_loop >= LEAST_RATIO and to_threads >= 1 and growth < MOST_GROWTH_MIB
-    print(
-        f"ours is {to_loop:.1f} x the loop (wanted: {LEAST_RATIO}), {to_threads:.2f} x the threads (wanted: 1), "
-        f"growth under {MOST_GROWTH_MIB} MiB: {'all met' if is_met else 'NOT MET'}"
-    )
-    sys.exit(0 if is_met else 1)
+    rates = {way: median(one[way]["rate"] for one in rounds) for way in WAYS}
+    cpu_ms = {way: median(one[way]["cpu_ms"] for one in rounds) for way in WAYS}
+    images = "images fetched, 50 ms away, 64 connections"
+    findings = [
+        Finding(images, rates["ours"], "images/s", beside, rates[way], wanted, more_is_better=True)
+        for way, beside, wanted in BESIDE
+    ]
+    findings += [
+        Finding("processor's time per image fetched", cpu_ms["ours"], "ms", beside, cpu_ms[way])
+        for way, beside, _ in BESIDE
+    ]
+    growth = f"memory for {N_MANY:,} images beyond that for {N_FEW:,}"
+    findings.append(Finding(growth, many - few, "MiB", wanted=f"<= {MOST_GROWTH_MIB}"))
+    return conclude("downloads", findings, keep=keep)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--measure", nargs=3, metavar=("WAY", "ADDRESS", "N_IMAGES"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    switches = parser(__doc__)
+    switches.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    switches.add_argument("--measure", nargs=3, metavar=("WAY", "ADDRESS", "N_IMAGES"), help=argparse.SUPPRESS)
+    options = switches.parse_args()
     if options.serve:
         asyncio.run(serve())
     elif options.measure:
         measure_here(options.measure[0], options.measure[1], int(options.measure[2]))
     else:
-        main()
+        sys.exit(main(keep=options.keep))

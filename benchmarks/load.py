@@ -1,7 +1,7 @@
 """How the store and the UI bear all 296 local authorities: times, open files, and what is wanted of each.
 
-    python benchmarks/load.py
-    python benchmarks/load.py --lsoas 114
+    python -m benchmarks.load
+    python -m benchmarks.load --lsoas 114
 
 Writes numbers drawn at random into the tables of study `england` that are read study-wide, and records each
 part in Dagster as a run would. Then measures what a user waits for, in the store, in Dagster and in a real
@@ -9,7 +9,6 @@ browser (Chromium; "not measured" without one). No number says anything about a 
 worse than what is wanted of it, which is what two cores should manage with room to spare.
 """
 
-import argparse
 import os
 import resource
 import shutil
@@ -18,17 +17,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
+from benchmarks.findings import Finding, conclude, parser
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.defs.study_wide import read_waist
@@ -53,24 +49,11 @@ print(time.monotonic() - began)
 """
 
 
-@dataclass(frozen=True)
-class Figure:
-    """Seconds measured, and the most that are wanted."""
-
-    title: str
-    value: float
-    most: float
-
-    def __str__(self) -> str:
-        judged = "pass" if self.value <= self.most else "TOO MUCH"
-        return f"  {self.title:<68}{self.value:8.2f} s    <= {self.most:<6g} {judged}"
-
-
 def main() -> int:
     """Measure, print, and return 1 if anything is too much."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lsoas", type=int, default=20, help="LSOAs of each local authority (England: 114)")
-    chosen = parser.parse_args()
+    switches = parser(__doc__)
+    switches.add_argument("--lsoas", type=int, default=20, help="LSOAs of each local authority (England: 114)")
+    chosen = switches.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(STUDY, Path(folder))
         house = House(load_study(STUDY), settings)
@@ -79,13 +62,16 @@ def main() -> int:
         print(
             f"{n_parts} local authorities, {n_parts * chosen.lsoas:,} LSOAs, {len(TABLES)} tables, {size_of(house)}"
         )
-        figures = []
-        for figure in chain(in_the_store(house), in_dagster(settings), in_the_browser(settings)):
-            print(figure, flush=True)
-            figures.append(figure)
+        return conclude("load", measure(house), keep=chosen.keep)
+
+
+def measure(house: House) -> Iterator[Finding]:
+    """Measure in the store, in Dagster and in the browser."""
+    yield from in_the_store(house)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  largest process of the store's part: {peak:,.0f} MiB")
-    return int(any(figure.value > figure.most for figure in figures))
+    yield Finding("largest process of the store's part", peak, "MiB")
+    yield in_dagster(house.settings)
+    yield from in_the_browser(house.settings)
 
 
 def write_everything(house: House, n_lsoas: int) -> None:
@@ -108,7 +94,7 @@ def size_of(house: House) -> str:
     return f"{len(files):,} files, {sum(path.stat().st_size for path in files) / 2**20:,.0f} MiB"
 
 
-def in_the_store(house: House) -> Iterator[Figure]:
+def in_the_store(house: House) -> Iterator[Finding]:
     """Views, study-wide reads, and queries with the files that shells allow."""
     yield timed("views written anew", 3, lambda: rebuild_views(house.store))
     yield timed("features and deprivation of all read for an analysis", 60, lambda: read_waist(house, []))
@@ -132,23 +118,25 @@ def ask_in_a_shell(house: House, hard: int) -> None:
     subprocess.run(asked, check=True, capture_output=True)
 
 
-def in_dagster(settings: Settings) -> Iterator[Figure]:
+def in_dagster(settings: Settings) -> Finding:
     """Loading the definitions beyond Dagster itself."""
     environment = {**os.environ, "STREETIMD_STUDY": STUDY, "STREETIMD_DATA": str(settings.data_root)}
     command = [sys.executable, "-c", LOAD]
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    yield Figure("definitions of 296 partitions loaded, beyond Dagster itself", float(said.stdout), 4)
+    return Finding(
+        "definitions of 296 partitions loaded, beyond Dagster itself", float(said.stdout), "s", wanted="<= 4"
+    )
 
 
-def in_the_browser(settings: Settings) -> Iterator[Figure]:
+def in_the_browser(settings: Settings) -> Iterator[Finding]:
     """Pages of the UI, until what they are opened for is there."""
     executable = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if executable is None:
-        print("  pages of the UI: not measured, for want of Chromium")
+        yield Finding("pages of the UI", None, "s", why="there is no Chromium")
         return
     began = time.monotonic()
     with served_ui(STUDY, settings.data_root) as address:
-        yield Figure("the UI started", time.monotonic() - began, 30)
+        yield Finding("the UI started", time.monotonic() - began, "s", wanted="<= 30")
         with browser_page(executable) as page:
             page.set_default_timeout(60_000)
             for title, show in PAGES.items():
@@ -186,10 +174,10 @@ PAGES = {
 }
 
 
-def timed(title: str, most: float, act: Callable[[], object]) -> Figure:
+def timed(title: str, most: float, act: Callable[[], object]) -> Finding:
     began = time.monotonic()
     act()
-    return Figure(title, time.monotonic() - began, most)
+    return Finding(title, time.monotonic() - began, "s", wanted=f"<= {most:g}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Plant each bug that R² cannot see, and name the ordinary test that fails.
 
-    python benchmarks/mutations.py
+    python -m benchmarks.mutations
 
 Each bug is one replacement in the source, which has to match exactly once. The project is copied into a
 temporary folder, patched there, and its own tests are run against the copy, also in the processes that they

@@ -1,6 +1,6 @@
 """Measure the bundled demo encoder on painted scenes whose seeds nothing else uses.
 
-    python benchmarks/zero_shot.py
+    python -m benchmarks.zero_shot
 
 Prints zero-shot accuracy with the prompts of the demo's category set, the accuracy of a logistic
 regression on 8 x 8 colour thumbnails beside it (what colour and layout alone give away), and how
