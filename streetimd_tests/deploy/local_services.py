@@ -51,6 +51,8 @@ class LocalServices:
     # of each service: what it sees in its container -> where that is here
     places: dict[str, dict[str, Path]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    # PostgreSQL's own folder, once it is made
+    cluster: Path | None = None
 
     @property
     def address(self) -> str:
@@ -121,18 +123,36 @@ class LocalServices:
         return inherited | {key: self.here(value, name) for key, value in declared.items()}
 
     def start(self, name: str) -> None:
-        """Start a service by its command."""
+        """Start a service by its command, or PostgreSQL by that of this machine."""
+        if name == "db":
+            self._begin(name, *self._postgres())
+            return
         command = [self.here(word, name) for word in self.compose["services"][name]["command"]]
-        with (self.folder / f"{name}.log").open("wb") as log:
+        self._begin(name, command, {"env": self.environment(name), "cwd": self.places[name]["/data"]})
+
+    def _begin(self, name: str, command: list[str], options: dict[str, Any]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command,
-                env=self.environment(name),
-                cwd=self.places[name]["/data"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **options,
             )
+
+    def _postgres(self) -> tuple[list[str], dict[str, Any]]:
+        assert self.cluster is not None
+        settings = ["-h", "127.0.0.1", "-p", self.ports["5432"], "-k", "", "-F"]
+        command = [str(postgres_programs() / "postgres"), "-D", str(self.cluster), *settings]
+        return command, {"cwd": self.cluster.parent, **_postgres_account()}
+
+    def revive(self) -> list[str]:
+        """Start again what has ended by itself, as ``restart: unless-stopped`` does; return the names."""
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        for name in ended:
+            self.start(name)
+        return ended
 
     def wait_until_healthy(self, name: str) -> None:
         """Ask the service's own health check until it is content."""
@@ -218,26 +238,20 @@ def require_redis() -> None:
 def _database(services: LocalServices) -> Iterator[None]:
     """Make and start a database with the user, password and name that its image would be given."""
     chosen = services.compose["services"]["db"]["environment"]
-    # PostgreSQL refuses to run as root, and its own user cannot enter the folders of a test run by root
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
+    account = _postgres_account()
     with tempfile.TemporaryDirectory(prefix="streetimd-postgres-") as name:
         home = Path(name)
         (home / "password").write_text(chosen["POSTGRES_PASSWORD"])
         if account:
             for path in (home, home / "password"):
                 shutil.chown(path, account["user"], account["group"])
-        programs, cluster = postgres_programs(), str(home / "cluster")
-        initdb = [programs / "initdb", "-D", cluster, "-U", chosen["POSTGRES_USER"], "-E", "UTF8", "--no-sync"]
+        programs, services.cluster = postgres_programs(), home / "cluster"
+        initdb = [programs / "initdb", "-D", services.cluster, "-U", chosen["POSTGRES_USER"], "-E", "UTF8"]
         subprocess.run(
-            [*initdb, "-A", "scram-sha-256", f"--pwfile={home / 'password'}"],
+            [*initdb, "--no-sync", "-A", "scram-sha-256", f"--pwfile={home / 'password'}"],
             cwd=home, check=True, capture_output=True, **account,
         )  # fmt: skip
-        settings = ["-h", "127.0.0.1", "-p", services.ports["5432"], "-k", "", "-F"]
-        with (services.folder / "db.log").open("wb") as log:
-            services.processes["db"] = subprocess.Popen(
-                [programs / "postgres", "-D", cluster, *settings],
-                cwd=home, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, **account,
-            )  # fmt: skip
+        services.start("db")
         try:
             services.wait_until_healthy("db")
             with contextlib.closing(services.connect("postgres")) as connection:
@@ -247,6 +261,11 @@ def _database(services: LocalServices) -> Iterator[None]:
         finally:
             # SIGINT is PostgreSQL's word for a fast and orderly end
             services.stop("db", sign=signal.SIGINT)
+
+
+def _postgres_account() -> dict[str, Any]:
+    # PostgreSQL refuses to run as root, and its own user cannot enter the folders of a test run by root
+    return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _free_ports(*published: str) -> dict[str, str]:

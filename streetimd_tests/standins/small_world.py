@@ -7,6 +7,7 @@ street runs along each inner border, and one way of West begins outside of it.
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import shapely
@@ -103,8 +104,15 @@ def _node(nodes: list[dict[str, Any]], base: int, x: float, y: float) -> int:
     return int(nodes[-1]["id"])
 
 
-def deprivation_csv(*, lsoa_year: int = 2021, lad_year: int = 2024) -> bytes:
-    """A File 7 of the 24 LSOAs: the nth one of them has rank n in everything, and score 24 - n."""
+def everyone() -> list[tuple[str, str, str]]:
+    """The 24 LSOAs: code and name of the district, code of the LSOA."""
+    return [(lad, NAMES[lad], code) for lad in NAMES for code in lsoa_codes(lad)]
+
+
+def deprivation_csv(
+    lsoas: Sequence[tuple[str, str, str]] | None = None, *, lsoa_year: int = 2021, lad_year: int = 2024
+) -> bytes:
+    """A File 7 of n LSOAs, by default :func:`everyone`: the kth has rank k in everything, and score n - k."""
     header = [
         f"LSOA code ({lsoa_year})",
         f"LSOA name ({lsoa_year})",
@@ -117,8 +125,8 @@ def deprivation_csv(*, lsoa_year: int = 2021, lad_year: int = 2024) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(header)
-    everyone = [(lad, code) for lad in NAMES for code in lsoa_codes(lad)]
-    for rank, (lad, code) in enumerate(everyone, start=1):
-        decile = (rank - 1) * 10 // len(everyone) + 1
-        writer.writerow([code, code, lad, NAMES[lad], *[len(everyone) - rank, rank, decile] * len(DOMAINS)])
+    listed = everyone() if lsoas is None else lsoas
+    for rank, (lad_code, name, code) in enumerate(listed, start=1):
+        decile = (rank - 1) * 10 // len(listed) + 1
+        writer.writerow([code, code, lad_code, name, *[len(listed) - rank, rank, decile] * len(DOMAINS)])
     return text.getvalue().encode()

@@ -1,0 +1,1 @@
+"""What breaks while many local authorities run, and what is left of the study afterwards."""
