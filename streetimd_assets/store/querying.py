@@ -1,5 +1,6 @@
 """Ask a study's tables in SQL: reading only, and nothing but the study's own tables."""
 
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -14,7 +15,14 @@ from streetimd_assets.schemas import TABLES
 from streetimd_assets.store.files import allow_open_files, written_whole
 from streetimd_assets.store.spreadsheets import harmless
 from streetimd_assets.store.tables import TableStore, open_table
-from streetimd_assets.store.views import add_view, as_pattern, shown_tables, views_path, written_tables
+from streetimd_assets.store.views import (
+    add_view,
+    as_pattern,
+    require_known_versions,
+    shown_tables,
+    views_path,
+    written_tables,
+)
 
 # rows are written to a file by so many times 2,048
 _VECTORS = 25
@@ -110,7 +118,7 @@ def tables(folder: Path) -> pd.DataFrame:
 @contextmanager
 def _asked(folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Ask a study's tables; what is found is read from the connection meanwhile."""
-    with _opened(folder) as connection:
+    with _opened(folder, sql) as connection:
         try:
             _require_one_query(connection, sql)
             with warnings.catch_warnings():
@@ -130,8 +138,8 @@ def _asked(folder: Path, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the study's views for reading, and shut the door on all other files."""
+def _opened(folder: Path, sql: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the study's views for reading a query's tables, and shut the door on all other files."""
     store = TableStore(folder, ())
     written = written_tables(store)
     if not written:
@@ -146,6 +154,8 @@ def _opened(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     ):
         for name in sorted(written - shown):
             add_view(connection, store, name, is_temporary=True)
+        named = set(re.findall(r"\w+", sql.lower()))
+        require_known_versions(connection, store, sorted(written & named))
         kept = (folder / "tables").resolve()
         # the views name their files by patterns, which are looked up before the files they stand for
         allowed = ", ".join(f"'{_quoted(place)}/'" for place in (kept, as_pattern(kept)))

@@ -189,7 +189,7 @@ class TableStore:
         with open_table(path, what) as connection:
             version = _version(connection, path, what)
             if version < table.since or version > SCHEMA_VERSION:
-                raise TableUnreadableError(_refused(path, what, version))
+                raise TableUnreadableError(refused(path, what, version))
             later = {column.name: column.type for column in table.columns if column.since > version}
             listed = ", ".join(
                 f'CAST(NULL AS {later[column]}) AS "{column}"' if column in later else f'"{column}"'
@@ -215,12 +215,21 @@ class Chunks:
         self._used: list[Path] = []
 
     def holds(self, fingerprint: str) -> bool:
-        """Return True, and keep the chunk, if one with this fingerprint is already there."""
+        """Return True, and keep the chunk, if one with this fingerprint is already there and can be read."""
         path = self._path(fingerprint)
-        if path.exists():
+        if path.exists() and self._is_of_now(path):
             self._used.append(path)
             return True
         return False
+
+    def _is_of_now(self, path: Path) -> bool:
+        """Return whether a chunk has the columns that the table has now; one that is spoilt has none."""
+        latest_change = max(self._table.since, *(column.since for column in self._table.columns))
+        try:
+            with open_table(path, self._table.name) as connection:
+                return latest_change <= _version(connection, path, self._table.name) <= SCHEMA_VERSION
+        except TableUnreadableError:
+            return False
 
     def write(self, fingerprint: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
         """Write one chunk; `fingerprint` names what it was made from."""
@@ -354,7 +363,7 @@ def _version(connection: duckdb.DuckDBPyConnection, path: Path, what: str) -> in
         ) from error
 
 
-def _refused(path: Path, what: str, version: int) -> str:
+def refused(path: Path | str, what: str, version: int) -> str:
     """Return why a file of another schema version is not read, and what to do."""
     if version > SCHEMA_VERSION:
         return (

@@ -1,14 +1,15 @@
 """One small database that shows all of a study's tables under their names."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
 from streetimd_assets.errors import StoreError, TableUnreadableError
-from streetimd_assets.schemas import TABLES
+from streetimd_assets.schemas import SCHEMA_VERSION, TABLES
 from streetimd_assets.store.files import written_whole
-from streetimd_assets.store.tables import TableStore, open_table
+from streetimd_assets.store.tables import TableStore, open_table, refused
 
 
 def show_table(store: TableStore, name: str) -> None:
@@ -90,10 +91,33 @@ def add_view(
         kind = "TEMP VIEW" if is_temporary else "VIEW"
         connection.execute(f"CREATE {kind} {name} AS SELECT * FROM {source}")
     except duckdb.Error as error:
-        raise TableUnreadableError(
-            f"table {name} cannot be shown in the study's database ({str(error).splitlines()[0]}); "
-            "delete that file and materialise it again"
-        ) from error
+        raise TableUnreadableError(_not_shown(name, error)) from error
+
+
+def require_known_versions(connection: duckdb.DuckDBPyConnection, store: TableStore, names: Iterable[str]) -> None:
+    """Refuse tables of which a part was written by a schema version that this program would misread.
+
+    Raises
+    ------
+    TableUnreadableError
+        If there is one, or a file of them is not a table of StreetIMD.
+    """
+    for name in names:
+        parts = f"read_duckdb({_pattern(store, name)}, table_name='table_provenance')"
+        try:
+            found = connection.execute(f"SELECT min(schema_version), max(schema_version) FROM {parts}").fetchall()
+        except duckdb.Error as error:
+            raise TableUnreadableError(_not_shown(name, error)) from error
+        for version in found[0]:
+            if not TABLES[name].since <= version <= SCHEMA_VERSION:
+                raise TableUnreadableError(refused(f"a part of {name}", name, version))
+
+
+def _not_shown(name: str, error: duckdb.Error) -> str:
+    return (
+        f"table {name} cannot be shown in the study's database ({str(error).splitlines()[0]}); "
+        "delete that file and materialise it again"
+    )
 
 
 def _pattern(store: TableStore, name: str) -> str:

@@ -1,5 +1,6 @@
 """Chunks of a large table are used again only for the same work, and joined in the order of the key."""
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,10 +105,30 @@ def test_an_image_in_two_chunks_is_refused_and_the_old_rows_stay(store):
     assert len(store.read_embeddings("camden")[0]) == 4
 
 
+def write_nonsense(path):
+    path.write_text("spoiled " * 500)
+
+
+def grow_old(path):
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("UPDATE table_provenance SET schema_version = 1")
+
+
 def test_a_spoiled_chunk_is_named(store):
     chunks = store.chunks("image_embeddings", "camden")
     write(chunks, "first", images(0, 3))
     path = store.path("image_embeddings", "camden").with_name("chunk-first.duckdb")
-    path.write_text("spoiled " * 500)
+    write_nonsense(path)
     with pytest.raises(TableUnreadableError, match=r"chunk-first\.duckdb is not a DuckDB table file .*; delete it"):
         chunks.publish()
+
+
+@pytest.mark.parametrize("spoil", [write_nonsense, grow_old])
+def test_a_chunk_that_is_spoilt_or_of_other_columns_is_made_again(store, spoil):
+    chunks = store.chunks("image_embeddings", "camden")
+    write(chunks, "first", images(0, 3))
+    spoil(store.path("image_embeddings", "camden").with_name("chunk-first.duckdb"))
+    again = store.chunks("image_embeddings", "camden")
+    assert not again.holds("first")
+    write(again, "first", images(0, 3))
+    assert again.publish() == 3

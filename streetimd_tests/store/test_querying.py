@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import sys
 
+import duckdb
 import pandas as pd
 import pytest
 
-from streetimd_assets.errors import StoreError, TableMissingError
-from streetimd_assets.schemas import TABLES
+from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
+from streetimd_assets.schemas import SCHEMA_VERSION, TABLES
 from streetimd_assets.store.querying import first_rows, query, tables, write_csv
 from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import rebuild_views, views_path
@@ -221,3 +222,17 @@ def test_a_query_that_opens_more_files_than_may_be_open_says_so_in_one_sentence(
     said = ask_with_few_files(many, soft=60, hard=60)
     assert said.startswith("the query opens more files than the 60 that this system allows")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("version", "said"), [(1, "meant something else"), (SCHEMA_VERSION + 1, "written by a later StreetIMD")]
+)
+def test_a_part_of_another_schema_version_is_refused_and_other_tables_are_not(folder, tmp_path, version, said):
+    copied = tmp_path / folder.name
+    shutil.copytree(folder, copied)
+    part = next((copied / "tables" / "lsoa_features").rglob("part.duckdb"))
+    with duckdb.connect(str(part)) as connection:
+        connection.execute(f"UPDATE table_provenance SET schema_version = {version}")
+    with pytest.raises(TableUnreadableError, match=said):
+        query(copied, "SELECT count(*) FROM LSOA_features")
+    assert len(query(copied, "SELECT count(*) FROM deprivation_indices")) == 1
