@@ -23,6 +23,7 @@ from streetimd_assets.defs import (
     label_assessment,
     labelling,
     learning_curve,
+    noticing,
     refreshing,
     reports,
     residuals,
@@ -89,7 +90,7 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
             **resource_overrides,
         },
         # parallel work is parallel runs, one local authority each: a process per step costs more than it gives
-        executor=dg.in_process_executor,
+        executor=noticing.in_process_executor,
     )
 
 

@@ -253,7 +253,8 @@ def test_a_misspelt_key_is_not_valid(tmp_path, compose):
 def test_without_the_profile_nothing_is_known_of_workers(compose):
     assert services_to_start(compose, {}) == ["db", "code", "webserver", "reports", "daemon"]
     assert mounts(compose["services"]["code"])["/opt/dagster/dagster.yaml"] == "./deploy/dagster.yaml"
-    assert "run_launcher" not in yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    alone = yaml.safe_load((DEPLOY / "dagster.yaml").read_text())
+    assert alone["run_launcher"] == {"module": "streetimd_assets.defs.noticing", "class": "NoticingLauncher"}
 
 
 def test_the_profile_starts_redis_and_workers_and_sends_runs_to_them(scaled):
@@ -265,10 +266,11 @@ def test_the_profile_starts_redis_and_workers_and_sends_runs_to_them(scaled):
 
 def test_the_two_ways_to_run_differ_only_in_where_runs_go():
     alone, scaled = (yaml.safe_load((DEPLOY / f"dagster{end}.yaml").read_text()) for end in ("", "-scale"))
-    assert scaled.keys() - alone.keys() == {"run_launcher"}
+    assert scaled.keys() == alone.keys()
     assert {key for key in alone if alone[key] != scaled[key]} == {
         "concurrency",
         "run_coordinator",
+        "run_launcher",
         "run_monitoring",
     }
     assert alone["concurrency"]["pools"] == scaled["concurrency"]["pools"]

@@ -1,5 +1,6 @@
 """The services of docker-compose.yml, started against a real PostgreSQL and used as a browser uses them."""
 
+import signal
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +14,21 @@ from streetimd_assets.study.local_authorities import SYNTHETIC_LOCAL_AUTHORITIES
 from streetimd_tests.deploy.compose import REPOSITORY, read_environment_file
 
 pytest.importorskip("dagster_postgres", reason="needs the extra 'deploy': pip install -e '.[deploy]'")
-from streetimd_tests.deploy.asking import launch, rows, wait_for_location, wait_until_ended
+from streetimd_tests.deploy.asking import (
+    launch,
+    rows,
+    told_of,
+    wait_for,
+    wait_for_location,
+    wait_until,
+    wait_until_ended,
+)
 from streetimd_tests.deploy.local_services import LocalServices, started
 
 pytestmark = pytest.mark.services
 PARTITION = "farrowby"
+# the daemon looks for dead runs every half minute
+PATIENCE_S = 120
 # with every character that an address of a database gives a meaning to
 PASSWORD = "chosen/by:the@user?#"
 
@@ -93,6 +104,26 @@ def test_a_report_on_the_data_volume_opens_in_the_server_of_reports(services):
     page.write_text("<h1>made by a run</h1>")
     with urllib.request.urlopen(f"{services.pages_address}/demo/study_report.html", timeout=20) as reply:
         assert reply.read() == page.read_bytes()
+
+
+def test_runs_that_are_killed_with_the_code_server_fail_in_one_sentence_and_succeed_when_launched_again(
+    services, run
+):
+    run_id = launch(services, ["road_segments", "sample_points", "panoramas", "street_images"], PARTITION)
+    wait_until(services, run_id, {"STARTED"}, PATIENCE_S)
+    locks = services.data / "runs_at_work"
+    wait_for(lambda: [*locks.glob(f"{run_id}.lock")] or None, lambda: services.log("code"), PATIENCE_S)
+    services.stop("code", sign=signal.SIGKILL)
+    assert told_of(services, run_id)["status"] == "STARTED"
+    services.start("code")
+    assert wait_until_ended(services, run_id, PATIENCE_S)["status"] == "FAILURE"
+    said = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'PIPELINE_FAILURE'"
+    ((event,),) = rows(services, said, run_id)
+    assert "its process was killed; launch the run again, and it resumes" in event
+    wait_for_location(services)
+    again = launch(services, ["road_segments", "sample_points"], PARTITION)
+    assert wait_until_ended(services, again, PATIENCE_S)["status"] == "SUCCESS", services.log("code")
+    assert [*locks.iterdir()] == []
 
 
 def test_the_password_is_in_no_log(services, run):
