@@ -14,6 +14,7 @@ byte for byte of their contents. Exits 1 if anything else is found. Takes about 
 
 import argparse
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -123,6 +124,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
     parser.add_argument("--only", nargs="+", choices=[*FAULTS], default=[*FAULTS], metavar="FAULT")
     chosen = parser.parse_args()
+    # so that the services are ended, whoever ends this
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     print(f"seed {chosen.seed}\n{HEAD}", flush=True)
     outcomes = []
     with (
