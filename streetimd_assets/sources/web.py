@@ -301,7 +301,10 @@ def _judge(response: "aiohttp.ClientResponse", body: bytes, is_busy: IsBusy | No
     headers = response.headers
     reason = _name_of(response.status)
     if response.status in BUSY_STATUSES:
-        raise Busy(f"{response.status} {reason}", read_wait(headers.get("Retry-After")))
+        wait_s = read_wait(headers.get("Retry-After"))
+        # who has too much to do and says "at once" would be asked four times within a second
+        is_too_soon = response.status == 429 and not wait_s
+        raise Busy(f"{response.status} {reason}", None if is_too_soon else wait_s)
     if response.status == 200 and is_busy is not None and is_busy(body):
         raise Busy("it says it is busy")
     location = headers.get("Location")

@@ -148,6 +148,15 @@ def test_the_wait_a_server_asks_for_is_kept():
     assert 1 <= time.perf_counter() - began < 2
 
 
+def test_a_server_with_too_much_to_do_that_says_at_once_is_given_time(monkeypatch):
+    monkeypatch.setattr(web, "BASE_WAIT_S", 0.2)
+    began = time.perf_counter()
+    with StandIn(always(Reply(b"roads")), faults=[busy(429), busy(429)]) as server:
+        get(server.address)
+    # 0.2 and 0.8 s
+    assert time.perf_counter() - began >= 1
+
+
 def test_waits_grow_and_differ_from_one_request_to_the_next(monkeypatch):
     monkeypatch.setattr(web, "BASE_WAIT_S", 0.05)
 

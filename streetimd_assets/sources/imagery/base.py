@@ -30,6 +30,9 @@ ANSWER_COLUMNS = (
     "viewer_url",
 )
 
+# more unanswered than this, and a local authority of few images would be left with hardly any for a result
+MOST_SILENT_SHARE = 0.25
+
 Progress = Callable[[int, int], None]
 Views = Mapping[float | None, bytes]
 

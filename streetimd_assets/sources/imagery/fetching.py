@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.sources.imagery.base import FetchFailed, ImagerySource, Shot, Views
+from streetimd_assets.sources.imagery.base import MOST_SILENT_SHARE, FetchFailed, ImagerySource, Shot, Views
 from streetimd_assets.sources.imagery.checking import ImageCheck, check_image
 from streetimd_assets.sources.imagery.image_rows import (
     CHUNK,
@@ -76,7 +76,9 @@ class Collection:
         self._save = save
         self._record = record
         self._is_stopped = False
-        self._n_silent = 0
+        # in a row, and in all
+        self._n_silent = self._n_silences = 0
+        self._silence = ""
         self._problem: BaseException | None = None
         self._plan(recorded)
 
@@ -122,6 +124,12 @@ class Collection:
                     await asyncio.gather(*workers, return_exceptions=True)
         if self._problem is not None:
             raise self._problem
+        # of all there are: one picture that never comes must not stop a collection that lacks only that
+        if self._n_silences > MOST_SILENT_SHARE * len(self.planned):
+            raise ImageryError(
+                f"'{self._source.name}' did not answer {self._n_silences:,} requests ({self._silence}); check the "
+                f"network, or go on later: {self.what_is_held()}"
+            ).passing()
 
     async def _work(self, shots: Iterator[Shot], web: Web, pool: ThreadPoolExecutor) -> None:
         """Take the next shot of those that all workers share, until there is none or something stops them."""
@@ -149,6 +157,8 @@ class Collection:
             return str(failure)
         except NoAnswer as silence:
             self._n_silent += 1
+            self._n_silences += 1
+            self._silence = str(silence)
             if self._n_silent >= GIVE_UP_AFTER:
                 raise ImageryError(
                     f"'{self._source.name}' did not answer {self._n_silent} requests in a row ({silence}); "

@@ -372,15 +372,30 @@ def test_a_provider_that_stays_silent_is_given_up(shelf, monkeypatch):
 
 def test_a_refusal_of_one_picture_is_an_answer_and_ends_a_silence(shelf, monkeypatch):
     monkeypatch.setattr(fetching, "GIVE_UP_AFTER", 10)
+    names = [f"p{number}" for number in range(20)]
+    first = Streets()
+    collect(make_panoramas(*names), first, shelf)
+    answers = {name: NoAnswer("it did not answer") for name in first.asked[:19]}
+    answers[first.asked[9]] = FetchFailed("404 Not Found")
+    shelf.rows.clear()
+    images = collect(make_panoramas(*names), Streets(answers), shelf)
+    assert (images["status"] == "failed").sum() == 19
+
+
+def test_a_collection_that_gets_no_answer_to_much_of_it_is_no_result(shelf):
     names = [f"p{number}" for number in range(5)]
     first = Streets()
     collect(make_panoramas(*names), first, shelf)
-    answers = {name: NoAnswer("it did not answer") for name in first.asked}
-    for name in first.asked[9::10]:
-        answers[name] = FetchFailed("404 Not Found")
+    silent = {name: NoAnswer("it did not answer") for name in first.asked[::3]}
     shelf.rows.clear()
-    images = collect(make_panoramas(*names), Streets(answers), shelf)
-    assert list(images["status"]) == ["failed"] * 20
+    with pytest.raises(ImageryError, match=r"did not answer 7 requests .* 13 of 20 images are held") as caught:
+        collect(make_panoramas(*names), Streets(silent), shelf)
+    assert caught.value.may_pass
+    # what is held is not asked again, and one picture that never comes stops nothing
+    only = {first.asked[0]: NoAnswer("it did not answer")}
+    images = collect(make_panoramas(*names), again := Streets(only), shelf)
+    assert sorted(again.asked) == sorted(silent)
+    assert list(images["status"]).count("failed") == 1
 
 
 def test_each_request_is_paid_before_it_is_sent_again_too(panoramas, shelf, served):

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from streetimd_assets.errors import ImageryError, TermsError
 from streetimd_assets.sources.imagery.base import (
     ANSWER_COLUMNS,
+    MOST_SILENT_SHARE,
     FetchFailed,
     Prices,
     Progress,
@@ -115,13 +116,14 @@ class GoogleStreetView:
         asked = [{str(name): value for name, value in point.items()} for point in points.to_dict("records")]
         rows: list[dict[str, Any]] = [{} for _ in asked]
         left = iter(enumerate(asked))
-        n_done = n_unanswered = 0
+        n_done = n_unanswered = n_silences = 0
 
         async def ask_for_the_rest() -> None:
-            nonlocal n_done, n_unanswered
+            nonlocal n_done, n_unanswered, n_silences
             for number, point in left:
                 rows[number], was_answered = await self._ask_metadata(point, web)
                 n_unanswered = 0 if was_answered else n_unanswered + 1
+                n_silences += not was_answered
                 if n_unanswered >= _GIVE_UP_AFTER:
                     raise ImageryError(
                         f"Google Street View did not answer {n_unanswered} questions in a row "
@@ -132,6 +134,12 @@ class GoogleStreetView:
                     progress(n_done, len(asked))
 
         await _all_of(ask_for_the_rest() for _ in range(min(self.choice.max_connections, len(asked))))
+        if n_silences > MOST_SILENT_SHARE * len(asked):
+            silent = next(row["status_detail"] for row in rows if row["status"] == "failed")
+            raise ImageryError(
+                f"Google Street View did not answer {n_silences:,} of {len(asked):,} questions ({silent}); check "
+                "the network, or go on later"
+            ).passing()
         return pd.DataFrame(rows, columns=list(ANSWER_COLUMNS))
 
     def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
