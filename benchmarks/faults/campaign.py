@@ -55,7 +55,8 @@ EVENTS = (
     "WHERE run_id = %s AND dagster_event_type = 'ASSET_MATERIALIZATION'"
 )
 FAILURE = (
-    "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type IN ('STEP_FAILURE', 'PIPELINE_FAILURE')"
+    "SELECT event FROM event_logs WHERE run_id = %s "
+    "AND dagster_event_type IN ('STEP_FAILURE', 'PIPELINE_FAILURE') ORDER BY id"
 )
 STUDY = """name = "faults"
 local_authorities = {places}
@@ -275,7 +276,8 @@ class Campaign:
             told = json.loads(event)["dagster_event"]
             data = told["event_specific_data"] or {}
             ours = (data.get("user_failure_data") or {}).get("description")
-            texts.append(ours or told["message"] or "")
+            theirs = (data.get("error") or {}).get("message")
+            texts.append(ours or theirs or told["message"] or "")
         return [text for text in texts if text]
 
     def kill(self, *names: str) -> None:
