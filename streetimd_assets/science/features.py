@@ -1,6 +1,6 @@
 """Summarise the images of each LSOA: counts, shares of categories and pooled embeddings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from streetimd_assets.errors import ScienceError
 
 Vectors = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
+
+# 100 MB of embeddings
+IMAGES_AT_ONCE = 50_000
 
 
 def summarise_lsoas(
@@ -86,6 +89,47 @@ def summarise_lsoas(
     return features.reset_index()[list(schemas.get_table("lsoa_features", categories).column_names)]
 
 
+def summarise_in_ranges(
+    lsoa_codes: Sequence[str],
+    lad_code: str,
+    points: pd.DataFrame,
+    panoramas: pd.DataFrame,
+    classified: pd.DataFrame,
+    read_embeddings: Callable[[Sequence[str]], Vectors],
+    *,
+    n_images_at_once: int = IMAGES_AT_ONCE,
+    **how: Any,
+) -> pd.DataFrame:
+    """Do what :func:`summarise_lsoas` does, with the embeddings of some LSOAs in memory at a time.
+
+    Parameters
+    ----------
+    lsoa_codes, lad_code, points, panoramas, classified, **how
+        As those of :func:`summarise_lsoas`.
+    read_embeddings
+        Reads the embeddings of images by their ids, in the order asked, shape (n_images, n_dimensions).
+    n_images_at_once
+        Images of a range of LSOAs at most, unless one LSOA alone has more.
+
+    Returns
+    -------
+    features
+        Those that the whole at once gives, to the last bit.
+
+    Raises
+    ------
+    ScienceError
+        As :func:`summarise_lsoas` does.
+    """
+    parts = [
+        summarise_lsoas(
+            codes, lad_code, points, panoramas, images, read_embeddings(list(images["image_id"])), **how
+        )
+        for codes, images in _lsoa_ranges(lsoa_codes, classified, n_images_at_once)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def stack_embeddings(column: "pd.Series[Any]") -> Vectors:
     """Stack a column of embeddings, shape (n_rows, n_dimensions); a row of NaN where NULL."""
     is_known = column.notna().to_numpy()
@@ -121,6 +165,23 @@ def zero_embeddings(features: pd.DataFrame) -> list[str]:
     """Columns in which an LSOA has zeros for an embedding: no image gives that, so it should be NULL."""
     columns = [name for name in map(str, features) if name.endswith("_embedding")]
     return [name for name in columns if any(not np.any(vector) for vector in features[name].dropna())]
+
+
+def _lsoa_ranges(
+    lsoa_codes: Sequence[str], classified: pd.DataFrame, n_images: int
+) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """Yield LSOAs that follow one another by code, and their images, in the order given."""
+    codes = pd.Index(sorted(lsoa_codes))
+    lsoa = codes.get_indexer(pd.Index(classified["lsoa_code"]))
+    ranges, n_in_range = np.zeros(len(codes), dtype=np.intp), 0
+    for place, n_here in enumerate(np.bincount(lsoa[lsoa >= 0], minlength=len(codes))):
+        begins = n_in_range > 0 and n_in_range + n_here > n_images
+        ranges[place:] += begins
+        n_in_range = n_here + (0 if begins else n_in_range)
+    # images of other LSOAs (-1) come with the first range, to be refused with it
+    of_image = np.r_[ranges, 0][lsoa]
+    for number in range(ranges.max(initial=0) + 1):
+        yield list(codes[ranges == number]), classified[of_image == number]
 
 
 def _require_fit(
