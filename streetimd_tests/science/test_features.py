@@ -161,6 +161,18 @@ def test_embeddings_joined_one_row_off_change_every_pooled_vector():
     assert np.abs(similarity).max() < 0.6
 
 
+@pytest.mark.parametrize("n_images", [1, 2, 3, 4, 5, 16, 33, 1000])
+def test_a_pooled_vector_is_what_numpy_gives(n_images):
+    block = np.random.default_rng(n_images).standard_normal((512, n_images)).astype(np.float32)
+    block[0, 0], block[1] = np.nan, 0.25
+    expected = block.mean(axis=1, dtype=np.float64).astype(np.float32), np.median(block, axis=1), block.max(axis=1)
+    assert np.isnan([vector[0] for vector in expected]).all()
+    for found, wanted in zip(features._pool(block), expected, strict=True):
+        assert found.dtype == np.float32
+        assert not np.shares_memory(found, block)
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("n_at_once", [1, 80, 130, 200])
 def test_in_ranges_of_lsoas_the_features_are_the_same_to_the_last_bit(n_at_once):
     classified, embeddings = make_world()
