@@ -95,7 +95,7 @@ def synthetic() -> Iterator[Finding]:
     what, way = f"{len(edges):,} directed edges (synthetic)", "OSMnx's interpolate_points on directed edges"
     yield Finding(f"{what}, each street once", streets_s, "s")
     # points alone on the other side: no LSOA, no bearing, no longitude and latitude
-    yield Finding(f"{what} sampled at {SPACING_M:g} m", median(ours), "s", wanted="<= 1")
+    yield Finding(f"{what} sampled at {SPACING_M:g} m", median(ours), "s", wanted="<= 0.8")
     yield Finding(f"{what} sampled at {SPACING_M:g} m", median(ours), "s", way, median(plain))
     yield Finding(f"points of {what}", len(points), "points", way, len(visited), ">= 2.5")
     yield Finding(f"nearest two points of {what}", sampling.smallest_spacing(points), "m", wanted=">= 1")
