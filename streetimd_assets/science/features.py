@@ -125,7 +125,7 @@ def summarise_in_ranges(
         summarise_lsoas(
             codes, lad_code, points, panoramas, images, read_embeddings(list(images["image_id"])), **how
         )
-        for codes, images in _lsoa_ranges(lsoa_codes, classified, n_images_at_once)
+        for codes, images in lsoa_ranges(lsoa_codes, classified, n_images_at_once)
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -167,21 +167,36 @@ def zero_embeddings(features: pd.DataFrame) -> list[str]:
     return [name for name in columns if any(not np.any(vector) for vector in features[name].dropna())]
 
 
-def _lsoa_ranges(
-    lsoa_codes: Sequence[str], classified: pd.DataFrame, n_images: int
+def lsoa_ranges(
+    lsoa_codes: Sequence[str], images: pd.DataFrame, n_images: int = IMAGES_AT_ONCE
 ) -> Iterator[tuple[list[str], pd.DataFrame]]:
-    """Yield LSOAs that follow one another by code, and their images, in the order given."""
+    """Part LSOAs into ranges of few images, so that the embeddings of no more need be in memory at once.
+
+    Parameters
+    ----------
+    lsoa_codes
+        In any order.
+    images
+        Column lsoa_code.
+    n_images
+        Images of a range at most, unless one LSOA alone has more.
+
+    Yields
+    ------
+    codes, images
+        LSOAs that follow one another by code, and their images, in the order given. Images of LSOAs not
+        named come with the first range.
+    """
     codes = pd.Index(sorted(lsoa_codes))
-    lsoa = codes.get_indexer(pd.Index(classified["lsoa_code"]))
+    lsoa = codes.get_indexer(pd.Index(images["lsoa_code"]))
     ranges, n_in_range = np.zeros(len(codes), dtype=np.intp), 0
     for place, n_here in enumerate(np.bincount(lsoa[lsoa >= 0], minlength=len(codes))):
         begins = n_in_range > 0 and n_in_range + n_here > n_images
         ranges[place:] += begins
         n_in_range = n_here + (0 if begins else n_in_range)
-    # images of other LSOAs (-1) come with the first range, to be refused with it
     of_image = np.r_[ranges, 0][lsoa]
     for number in range(ranges.max(initial=0) + 1):
-        yield list(codes[ranges == number]), classified[of_image == number]
+        yield list(codes[ranges == number]), images[of_image == number]
 
 
 def _names_to_sort(image_id: "pd.Series[Any]") -> "tuple[npt.NDArray[np.str_], ...]":

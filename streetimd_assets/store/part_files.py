@@ -77,8 +77,11 @@ def new_file(path: Path, table: Table) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("SET force_compression='uncompressed'")
         if table.name == IMAGE_EMBEDDINGS:
             use_little_memory(connection)
+        # at once: each alone would wait for the disk, and a table has a sentence for each column
+        connection.execute("BEGIN")
         for statement in _declarations(table):
             connection.execute(statement)
+        connection.execute("COMMIT")
         yield connection
         connection.execute("CHECKPOINT part")
         connection.execute("USE memory")
