@@ -46,18 +46,6 @@ def test_chunks_are_joined_in_the_order_of_the_key_and_removed(store):
     assert kept(store) == []
 
 
-def test_a_table_joined_from_chunks_has_no_room_that_nothing_uses(store):
-    chunks = store.chunks("image_embeddings", "camden")
-    sizes = [900, 40, 40, 1200, 700, 40]
-    for number, size in enumerate(sizes):
-        rows = pd.concat([images(0, 1)] * size).assign(image_id=[f"{number:03d}@{k:03d}" for k in range(size)])
-        write(chunks, str(number), rows)
-    chunks.publish()
-    wanted = sum(sizes) * 512 * 4
-    # blocks of 256 KiB, a few of each column not full
-    assert store.path("image_embeddings", "camden").stat().st_size < 1.1 * wanted + 12 * 2**18
-
-
 def test_a_table_joined_from_chunks_is_the_same_as_one_written_at_once(store):
     chunks = store.chunks("image_embeddings", "camden")
     write(chunks, "x", images(0, 3))
