@@ -4,12 +4,11 @@
     python -m benchmarks.load --lsoas 114
 
 Writes numbers drawn at random into the tables of study `england` that are read study-wide, and records each
-part in Dagster as a run would. Then measures what a user waits for, in the store, in Dagster and in a real
-browser (Chromium; "not measured" without one). No number says anything about a place. Exits 1 if a figure is
+part in Dagster as a run would. Then measures what a user waits for, in the store and in a real browser
+(Chromium; "not measured" without one). No number says anything about a place. Exits 1 if a figure is
 worse than what is wanted of it, which is what two cores should manage with room to spare.
 """
 
-import os
 import resource
 import shutil
 import subprocess
@@ -41,12 +40,6 @@ JOIN = "SELECT count(*) AS n FROM " + " JOIN ".join(
     [TABLES[0], *(f"{name} USING (local_authority, lsoa_code)" for name in TABLES[1:])]
 )
 FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, {hard})); "
-LOAD = """
-import time, dagster
-began = time.monotonic()
-import streetimd_assets.definitions
-print(time.monotonic() - began)
-"""
 
 
 def main() -> int:
@@ -66,11 +59,10 @@ def main() -> int:
 
 
 def measure(house: House) -> Iterator[Finding]:
-    """Measure in the store, in Dagster and in the browser."""
+    """Measure in the store and in the browser."""
     yield from in_the_store(house)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield Finding("largest process of the store's part", peak, "MiB")
-    yield in_dagster(house.settings)
     yield from in_the_browser(house.settings)
 
 
@@ -116,16 +108,6 @@ def ask_in_a_shell(house: House, hard: int) -> None:
     command = [sys.executable, "-c", FEW_FILES.format(hard=hard) + "from streetimd_assets.cli import main; main()"]
     asked = [*command, "sql", STUDY, JOIN, "--data", str(house.settings.data_root)]
     subprocess.run(asked, check=True, capture_output=True)
-
-
-def in_dagster(settings: Settings) -> Finding:
-    """Loading the definitions beyond Dagster itself."""
-    environment = {**os.environ, "STREETIMD_STUDY": STUDY, "STREETIMD_DATA": str(settings.data_root)}
-    command = [sys.executable, "-c", LOAD]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return Finding(
-        "definitions of 296 partitions loaded, beyond Dagster itself", float(said.stdout), "s", wanted="<= 4"
-    )
 
 
 def in_the_browser(settings: Settings) -> Iterator[Finding]:

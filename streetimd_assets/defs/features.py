@@ -1,5 +1,7 @@
 """One row per LSOA: the narrow waist between images and statistics."""
 
+import functools
+
 import dagster as dg
 import pandas as pd
 
@@ -52,22 +54,21 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         All later statistics start from here and from deprivation_indices. A share of few images is
         unsure: see n_images_kept beside it. The maximum over images grows with their number.
         """
-        images, embeddings = house.store.read_embeddings(context.partition_key)
-        place = pd.Series(range(len(images)), index=images["image_id"])
-        summary = features.summarise_lsoas(
+        summary = features.summarise_in_ranges(
             list(lsoa_boundaries["lsoa_code"]),
             house.authority(context).lad_code,
             sample_points,
             panoramas,
             category_probabilities,
             # embeddings are matched to images by their id, never by the order of rows
-            embeddings[place.loc[category_probabilities["image_id"]].to_numpy()],
+            functools.partial(house.store.read_embeddings_of, context.partition_key),
             categories=categories.names,
             rejects=categories.reject_names,
             min_images_per_category=least,
             category_set_hash=categories.content_hash,
             encoder=str(category_embeddings["encoder"].iloc[0]),
         )
+        is_rejected = category_probabilities["is_rejected"]
         with_images = int((summary["n_images_kept"] > 0).sum())
         n_miscounted = soundness.miscounted_lsoas(summary, category_probabilities, categories.names)
         zeros = features.zero_embeddings(summary)
@@ -77,7 +78,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             {
                 "n_lsoas_with_images": with_images,
                 "median_images_per_lsoa": float(summary["n_images_kept"].median()),
-                "rejected_share": float(category_probabilities["is_rejected"].mean()) if len(images) else 0.0,
+                "rejected_share": float(is_rejected.mean()) if len(is_rejected) else 0.0,
             },
             [
                 ONE_ROW_PER_LSOA.result(is_whole, n_lsoas=len(summary)),

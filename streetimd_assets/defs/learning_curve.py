@@ -11,7 +11,7 @@ from streetimd_assets.defs.house import House
 from streetimd_assets.defs.study_wide import Coverage, everywhere, read_waist
 from streetimd_assets.defs.table_asset import Check, Made, stamped, table_asset
 from streetimd_assets.schemas import TABLES
-from streetimd_assets.science import geography, soundness
+from streetimd_assets.science import features, geography, soundness
 from streetimd_assets.science import learning_curve as curves
 from streetimd_assets.store.arrow import empty_frame
 
@@ -75,17 +75,17 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
 
 
 def _points(house: House, slugs: list[str], log: Any) -> Iterator[curves.Points]:
-    """Yield the points of each local authority that has images; the images of one are in memory at a time."""
+    """Yield the points of each local authority that has images, of some of its LSOAs at a time."""
     store = house.store
     held = [slug for slug in slugs if all(store.holds(name, slug) for name in _OF_IMAGES)]
     for done, slug in enumerate(held, start=1):
-        rows, embeddings = store.read_embeddings(slug)
+        images = store.read("image_embeddings", slug, ["image_id", "lsoa_code"])
         files = store.read("street_images", slug, ["image_id", "panorama_id"])
         rejected = store.read("category_probabilities", slug, ["image_id", "is_rejected"])
-        images = rows[["image_id", "lsoa_code"]].reset_index(names="place")
         images = images.merge(files, on="image_id", validate="one_to_one")
         images = images.merge(rejected, on="image_id", validate="one_to_one")
-        yield curves.Points.of_images(images, embeddings[images["place"].to_numpy()])
+        for _, part in features.lsoa_ranges(sorted(set(images["lsoa_code"])), images):
+            yield curves.Points.of_images(part, store.read_embeddings_of(slug, list(part["image_id"])))
         log.info(f"{slug}: images summed, {done:,} of {len(held):,} local authorities")
 
 

@@ -1,6 +1,6 @@
 """Summarise the images of each LSOA: counts, shares of categories and pooled embeddings."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from streetimd_assets.errors import ScienceError
 
 Vectors = npt.NDArray[np.float32]
 Counts = npt.NDArray[np.int64]
+
+# 100 MB of embeddings
+IMAGES_AT_ONCE = 50_000
 
 
 def summarise_lsoas(
@@ -71,7 +74,7 @@ def summarise_lsoas(
     n_images = np.zeros((len(codes), len(names)), dtype=np.int64)
     np.add.at(n_images, (lsoa, category), 1)
     # the one sort: LSOA by LSOA, kept categories first, and the same for shuffled rows
-    order = np.lexsort((classified["image_id"].to_numpy(dtype=str), category, lsoa))
+    order = np.lexsort((*_names_to_sort(classified["image_id"]), category, lsoa))
     counts = _counts_and_shares(codes, n_images, names, n_kept_categories=len(names) - len(rejects))
     pooled = _pool_lsoas(embeddings, order, n_images, names, len(names) - len(rejects), min_images_per_category)
     features = pd.concat([counts, pd.DataFrame(pooled, index=codes)], axis=1).assign(
@@ -84,6 +87,47 @@ def summarise_lsoas(
         encoder=encoder,
     )
     return features.reset_index()[list(schemas.get_table("lsoa_features", categories).column_names)]
+
+
+def summarise_in_ranges(
+    lsoa_codes: Sequence[str],
+    lad_code: str,
+    points: pd.DataFrame,
+    panoramas: pd.DataFrame,
+    classified: pd.DataFrame,
+    read_embeddings: Callable[[Sequence[str]], Vectors],
+    *,
+    n_images_at_once: int = IMAGES_AT_ONCE,
+    **how: Any,
+) -> pd.DataFrame:
+    """Do what :func:`summarise_lsoas` does, with the embeddings of some LSOAs in memory at a time.
+
+    Parameters
+    ----------
+    lsoa_codes, lad_code, points, panoramas, classified, **how
+        As those of :func:`summarise_lsoas`.
+    read_embeddings
+        Reads the embeddings of images by their ids, in the order asked, shape (n_images, n_dimensions).
+    n_images_at_once
+        Images of a range of LSOAs at most, unless one LSOA alone has more.
+
+    Returns
+    -------
+    features
+        Those that the whole at once gives, to the last bit.
+
+    Raises
+    ------
+    ScienceError
+        As :func:`summarise_lsoas` does.
+    """
+    parts = [
+        summarise_lsoas(
+            codes, lad_code, points, panoramas, images, read_embeddings(list(images["image_id"])), **how
+        )
+        for codes, images in lsoa_ranges(lsoa_codes, classified, n_images_at_once)
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def stack_embeddings(column: "pd.Series[Any]") -> Vectors:
@@ -121,6 +165,43 @@ def zero_embeddings(features: pd.DataFrame) -> list[str]:
     """Columns in which an LSOA has zeros for an embedding: no image gives that, so it should be NULL."""
     columns = [name for name in map(str, features) if name.endswith("_embedding")]
     return [name for name in columns if any(not np.any(vector) for vector in features[name].dropna())]
+
+
+def lsoa_ranges(
+    lsoa_codes: Sequence[str], images: pd.DataFrame, n_images: int = IMAGES_AT_ONCE
+) -> Iterator[tuple[list[str], pd.DataFrame]]:
+    """Part LSOAs into ranges of few images, so that the embeddings of no more need be in memory at once.
+
+    Parameters
+    ----------
+    lsoa_codes
+        In any order.
+    images
+        Column lsoa_code.
+    n_images
+        Images of a range at most, unless one LSOA alone has more.
+
+    Yields
+    ------
+    codes, images
+        LSOAs that follow one another by code, and their images, in the order given. Images of LSOAs not
+        named come with the first range.
+    """
+    codes = pd.Index(sorted(lsoa_codes))
+    lsoa = codes.get_indexer(pd.Index(images["lsoa_code"]))
+    ranges, n_in_range = np.zeros(len(codes), dtype=np.intp), 0
+    for place, n_here in enumerate(np.bincount(lsoa[lsoa >= 0], minlength=len(codes))):
+        begins = n_in_range > 0 and n_in_range + n_here > n_images
+        ranges[place:] += begins
+        n_in_range = n_here + (0 if begins else n_in_range)
+    of_image = np.r_[ranges, 0][lsoa]
+    for number in range(ranges.max(initial=0) + 1):
+        yield list(codes[ranges == number]), images[of_image == number]
+
+
+def _names_to_sort(image_id: "pd.Series[Any]") -> "tuple[npt.NDArray[np.str_], ...]":
+    """Return the names as a key to sort by; none where they stand in their order, as tables have them."""
+    return () if image_id.is_monotonic_increasing else (image_id.to_numpy(dtype=str),)
 
 
 def _require_fit(
@@ -203,9 +284,12 @@ def _pool(block: Vectors | None) -> Iterator[Vectors | None]:
         yield from (None, None, None)
     else:
         yield block.mean(axis=1, dtype=np.float64).astype(np.float32)
-        # in place: the order of the images within the block says nothing
-        yield np.median(block, axis=1, overwrite_input=True).astype(np.float32)
-        yield block.max(axis=1)
+        # in place: the order of the images within the block says nothing; numpy sorts short rows of single
+        # precision faster than it finds their middle, and a row that holds NaN ends in it
+        block.sort(axis=1)
+        low, high = block[:, (block.shape[1] - 1) // 2], block[:, block.shape[1] // 2]
+        yield np.where(np.isnan(block[:, -1]), block[:, -1], (low + high) / 2)
+        yield block[:, -1].copy()
 
 
 def _few(names: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Where things are: geometry to and from tables, positions to and from the grid, LSOA by containment."""
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -75,21 +76,34 @@ def find_lsoas(easting_m: npt.ArrayLike, northing_m: npt.ArrayLike, lsoas: "GeoD
         Shape (n_positions,); None where a position lies in none of the LSOAs. Should LSOAs overlap,
         the smaller code.
     """
-    import geopandas as gpd
-
     require_british_grid(lsoas)
     easting, northing = np.asarray(easting_m, dtype=np.float64), np.asarray(northing_m, dtype=np.float64)
     found = np.full(len(easting), None, dtype=object)
     known = np.flatnonzero(np.isfinite(easting) & np.isfinite(northing))
-    positions = gpd.GeoDataFrame(
-        {"row": known},
-        geometry=gpd.points_from_xy(easting[known] + _SHIFT_EAST_M, northing[known] + _SHIFT_NORTH_M),
-        crs=lsoas.crs,
+    from_west = known[np.argsort(easting[known], kind="stable")]
+    # the smallest code last, where it stays
+    last_first = lsoas.sort_values("lsoa_code", ascending=False)
+    inside = _inside(
+        easting[from_west] + _SHIFT_EAST_M, northing[from_west] + _SHIFT_NORTH_M, last_first.geometry.to_numpy()
     )
-    joined = positions.sjoin(lsoas[["lsoa_code", "geometry"]], predicate="within")
-    smallest = joined.sort_values("lsoa_code").drop_duplicates("row")
-    found[smallest["row"].to_numpy()] = smallest["lsoa_code"].to_numpy(dtype=object)
+    for code, rows in zip(last_first["lsoa_code"], inside, strict=True):
+        found[from_west[rows]] = code
     return found
+
+
+def _inside(x: Metres, y: Metres, outlines: npt.NDArray[np.object_]) -> Iterator[npt.NDArray[np.intp]]:
+    """Yield the places within each outline, of places that are given from west to east.
+
+    No geometry is made of a place: that costs as much as all the rest.
+    """
+    import shapely
+
+    shapely.prepare(outlines)
+    bounds = shapely.bounds(outlines)
+    starts, stops = np.searchsorted(x, bounds[:, 0]), np.searchsorted(x, bounds[:, 2], side="right")
+    for outline, (_, south, _, north), start, stop in zip(outlines, bounds, starts, stops, strict=True):
+        near = start + np.flatnonzero((y[start:stop] >= south) & (y[start:stop] <= north))
+        yield near[shapely.contains_xy(outline, x[near], y[near])]
 
 
 def lsoa_positions(outlines: "GeoDataFrame") -> pd.DataFrame:

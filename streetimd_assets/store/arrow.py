@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streetimd_assets.errors import StoreError
 from streetimd_assets.schemas import Column, Table
@@ -22,6 +23,7 @@ ARROW_TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
     "BLOB": pa.binary(),
 }
+_HASHED_AT_ONCE = 4096
 
 
 def arrow_type(column: Column) -> pa.DataType:
@@ -66,7 +68,7 @@ def as_arrow(
     arrays = []
     for column in table.columns:
         if column.name in matrices:
-            array = _fixed_size(matrices[column.name], column.n_dimensions)
+            array = as_fixed_size(matrices[column.name], column.n_dimensions)
         else:
             array = _as_array(table, column, frame[column.name])
         if array.null_count and not column.nullable:
@@ -77,7 +79,13 @@ def as_arrow(
     if keys.duplicated().any():
         twice = keys[keys.duplicated()].iloc[0].to_dict()
         raise StoreError(f"{table.name} has two rows with {twice}; a key names one row")
-    return rows.sort_by([(key, "ascending") for key in table.key])
+    # to look is cheap, and to move embeddings is not
+    order = pc.sort_indices(rows.select(list(table.key)), [(key, "ascending") for key in table.key])
+    return rows if _is_counting(order) else rows.take(order)
+
+
+def _is_counting(order: pa.Array) -> bool:
+    return bool(np.array_equal(order.to_numpy(), np.arange(len(order))))
 
 
 def _as_array(table: Table, column: Column, cells: pd.Series) -> pa.Array:
@@ -103,15 +111,18 @@ def hash_rows(rows: pa.Table) -> str:
         digest.update(column.encode())
         digest.update(np.asarray(values.is_valid()).tobytes())
         if pa.types.is_fixed_size_list(values.type):
-            digest.update(as_matrix(values).tobytes())
+            # in parts, because as a whole it would be in memory three times
+            for start in range(0, len(values), _HASHED_AT_ONCE):
+                digest.update(as_matrix(values.slice(start, _HASHED_AT_ONCE)).tobytes())
         else:
             digest.update(json.dumps(values.to_pylist(), default=repr).encode())
     return digest.hexdigest()
 
 
-def _fixed_size(
+def as_fixed_size(
     matrix: npt.NDArray[np.float32], n_dimensions: int, valid: npt.NDArray[np.bool_] | None = None
 ) -> pa.Array:
+    """Return a matrix of shape (n_rows, n_dimensions) as an embedding column, without a copy if it can be."""
     values = pa.array(np.ascontiguousarray(matrix, dtype=np.float32).ravel())
     mask = None if valid is None else pa.array(~valid)
     return pa.FixedSizeListArray.from_arrays(values, n_dimensions, mask=mask)
@@ -123,7 +134,7 @@ def _fixed_size_from_cells(cells: pd.Series, n_dimensions: int) -> pa.Array:
     matrix = np.zeros((len(cells), n_dimensions), dtype=np.float32)
     if valid.any():
         matrix[valid] = np.stack(list(cells[valid]))
-    return _fixed_size(matrix, n_dimensions, valid)
+    return as_fixed_size(matrix, n_dimensions, valid)
 
 
 def as_matrix(column: pa.ChunkedArray) -> npt.NDArray[np.float32]:

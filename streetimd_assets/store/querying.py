@@ -13,8 +13,9 @@ import pandas as pd
 from streetimd_assets.errors import StoreError, TableMissingError
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.store.files import allow_open_files, written_whole
+from streetimd_assets.store.part_files import open_table
 from streetimd_assets.store.spreadsheets import harmless
-from streetimd_assets.store.tables import TableStore, open_table
+from streetimd_assets.store.tables import TableStore
 from streetimd_assets.store.views import (
     add_view,
     as_pattern,

@@ -7,7 +7,6 @@ renamed into place.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -18,12 +17,19 @@ import pyarrow as pa
 
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
 from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, SCHEMA_VERSION, TABLES, Table, get_table
-from streetimd_assets.store.arrow import as_arrow, as_cells, as_matrix, empty_frame, hash_rows
+from streetimd_assets.store.arrow import as_arrow, as_cells, as_fixed_size, empty_frame, hash_rows
+from streetimd_assets.store.embeddings import IMAGE_EMBEDDINGS, read_some, read_whole
 from streetimd_assets.store.files import sweep, written_whole
-
-# small blocks keep small tables small: a file is at least a few blocks
-_SMALL_BLOCK = 16_384
-_LARGE_BLOCK = 262_144
+from streetimd_assets.store.part_files import (
+    first_line,
+    new_file,
+    not_opened,
+    open_table,
+    quoted,
+    refused,
+    version_of,
+    write_file,
+)
 
 
 class TableStore:
@@ -80,7 +86,7 @@ class TableStore:
         table = self.table(name)
         rows = as_arrow(table, frame)
         with written_whole(self.path(name, local_authority)) as temporary:
-            _write_file(temporary, table, rows)
+            write_file(temporary, table, rows)
         return rows.num_rows
 
     def read(
@@ -123,16 +129,33 @@ class TableStore:
 
     def read_embeddings(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
         """Read image embeddings as their rows and a matrix of shape (n_images, 512)."""
-        rows = self.read_arrow("image_embeddings", local_authority, None)
-        frame = rows.drop_columns(["embedding"]).to_pandas()
-        return frame, as_matrix(rows.column("embedding"))
+        rows, matrix = self._read_whole(self._present(IMAGE_EMBEDDINGS, local_authority), local_authority)
+        return rows.to_pandas(), matrix
+
+    def read_embeddings_of(self, local_authority: str, image_ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Read the embeddings of some images, in the order asked, shape (n_images, 512).
+
+        Raises
+        ------
+        StoreError
+            If there is none of one of them.
+        """
+        path = self._present(IMAGE_EMBEDDINGS, local_authority)
+        with self._open_part(IMAGE_EMBEDDINGS, path, local_authority) as (connection, _):
+            matrix, n_found = read_some(connection, image_ids)
+        if n_found < len(image_ids):
+            raise StoreError(
+                f"{len(image_ids) - n_found} of {len(image_ids)} images of {local_authority} are not in "
+                "image_embeddings; materialise it and all that follows again"
+            )
+        return matrix
 
     def read_set_aside(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
         """Read the embeddings set aside: of deleted pictures that the study does not use at present."""
         if not self._set_aside_path(local_authority).exists():
-            return empty_frame(self.table("image_embeddings")), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
-        rows = self._read_file("image_embeddings", self._set_aside_path(local_authority), local_authority, None)
-        return rows.drop_columns(["embedding"]).to_pandas(), as_matrix(rows.column("embedding"))
+            return empty_frame(self.table(IMAGE_EMBEDDINGS)), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
+        rows, matrix = self._read_whole(self._set_aside_path(local_authority), local_authority)
+        return rows.to_pandas(), matrix
 
     def read_every_embedding(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
         """Read all embeddings there are of a local authority: those of the table, then those set aside."""
@@ -146,19 +169,23 @@ class TableStore:
 
     def set_aside(self, local_authority: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
         """Keep embeddings beside their table, in place of those set aside before: no picture gives them again."""
-        path, table = self._set_aside_path(local_authority), self.table("image_embeddings")
+        path, table = self._set_aside_path(local_authority), self.table(IMAGE_EMBEDDINGS)
         if frame.empty:
             path.unlink(missing_ok=True)
             return
         with written_whole(path) as temporary:
-            _write_file(temporary, table, as_arrow(table, frame, matrices={"embedding": embeddings}))
+            write_file(temporary, table, as_arrow(table, frame, matrices={"embedding": embeddings}))
 
     def _set_aside_path(self, local_authority: str) -> Path:
-        return self.path("image_embeddings", local_authority).with_name("set_aside.duckdb")
+        return self.path(IMAGE_EMBEDDINGS, local_authority).with_name("set_aside.duckdb")
 
     def content_hash(self, name: str, local_authority: str | None = None) -> str:
         """Return a SHA-256 of the rows in their order; when they were written plays no part."""
-        return hash_rows(self.read_arrow(name, local_authority, None))
+        if name != IMAGE_EMBEDDINGS or local_authority is None:
+            return hash_rows(self.read_arrow(name, local_authority, None))
+        rows, matrix = self._read_whole(self._present(name, local_authority), local_authority)
+        with_embeddings = rows.append_column("embedding", as_fixed_size(matrix, EMBEDDING_DIMENSIONS))
+        return hash_rows(with_embeddings.select(list(self.table(name).column_names)))
 
     def frame_hash(self, name: str, frame: pd.DataFrame) -> str:
         """Return what :meth:`content_hash` will be once this frame has been written."""
@@ -174,34 +201,55 @@ class TableStore:
 
     def read_arrow(self, name: str, local_authority: str | None, columns: Sequence[str] | None) -> pa.Table:
         """Read a table as Arrow keeps it, in the order of its key."""
+        path = self._present(name, local_authority)
+        with self._open_part(name, path, local_authority, columns) as (connection, listed):
+            query = f"SELECT {', '.join(listed)} FROM {name} ORDER BY {_order(self.table(name))}"
+            return connection.sql(query).to_arrow_table()
+
+    def _read_whole(self, path: Path, local_authority: str) -> tuple[pa.Table, npt.NDArray[np.float32]]:
+        table = self.table(IMAGE_EMBEDDINGS)
+        columns = [name for name in table.column_names if name != "embedding"]
+        with self._open_part(table.name, path, local_authority, columns) as (connection, listed):
+            return read_whole(connection, listed, _order(table))
+
+    def _present(self, name: str, local_authority: str | None) -> Path:
         path = self.path(name, local_authority)
         if not path.exists():
-            what = name if local_authority is None else f"{name} for {local_authority}"
-            raise TableMissingError(f"{what} has not been materialised yet; materialise it first")
-        return self._read_file(name, path, local_authority, columns)
+            raise TableMissingError(
+                f"{_named(name, local_authority)} has not been materialised yet; materialise it first"
+            )
+        return path
 
-    def _read_file(
-        self, name: str, path: Path, local_authority: str | None, columns: Sequence[str] | None
-    ) -> pa.Table:
-        table = self.table(name)
-        what = name if local_authority is None else f"{name} for {local_authority}"
-        order = ", ".join(f'"{column}"' for column in table.key)
+    @contextmanager
+    def _open_part(
+        self, name: str, path: Path, local_authority: str | None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[duckdb.DuckDBPyConnection, list[str]]]:
+        """Open a table's file; yield it, and its columns as they stand in a query."""
+        table, what = self.table(name), _named(name, local_authority)
         with open_table(path, what) as connection:
-            version = _version(connection, path, what)
+            version = version_of(connection, path, what)
             if version < table.since or version > SCHEMA_VERSION:
                 raise TableUnreadableError(refused(path, what, version))
             later = {column.name: column.type for column in table.columns if column.since > version}
-            listed = ", ".join(
+            listed = [
                 f'CAST(NULL AS {later[column]}) AS "{column}"' if column in later else f'"{column}"'
                 for column in columns or table.column_names
-            )
+            ]
             try:
-                return connection.sql(f"SELECT {listed} FROM {name} ORDER BY {order}").to_arrow_table()
+                yield connection, listed
             except duckdb.Error as error:
                 raise TableUnreadableError(
-                    f"{path} does not hold {what} as this study declares it ({_first_line(error)}); "
+                    f"{path} does not hold {what} as this study declares it ({first_line(error)}); "
                     f"materialise {what} again"
                 ) from error
+
+
+def _named(name: str, local_authority: str | None) -> str:
+    return name if local_authority is None else f"{name} for {local_authority}"
+
+
+def _order(table: Table) -> str:
+    return ", ".join(f'"{column}"' for column in table.key)
 
 
 class Chunks:
@@ -227,7 +275,7 @@ class Chunks:
         latest_change = max(self._table.since, *(column.since for column in self._table.columns))
         try:
             with open_table(path, self._table.name) as connection:
-                return latest_change <= _version(connection, path, self._table.name) <= SCHEMA_VERSION
+                return latest_change <= version_of(connection, path, self._table.name) <= SCHEMA_VERSION
         except TableUnreadableError:
             return False
 
@@ -236,16 +284,19 @@ class Chunks:
         path = self._path(fingerprint)
         rows = as_arrow(self._table, frame, matrices={"embedding": embeddings})
         with written_whole(path) as temporary:
-            _write_file(temporary, self._table, rows)
+            write_file(temporary, self._table, rows)
         self._used.append(path)
 
     def publish(self) -> int:
-        """Join the chunks in the order of the key, put the table in place, remove the chunks."""
+        """Join the chunks, put the table in place, remove the chunks."""
         if not self._used:
             return self._store.write(self._table.name, empty_frame(self._table), self._local_authority)
-        with written_whole(self._target) as temporary, _new_file(temporary, self._table) as connection:
+        with written_whole(self._target) as temporary, new_file(temporary, self._table) as connection:
+            # committed one by one, each would leave room in the file that nothing uses
+            connection.execute("BEGIN")
             for path in self._used:
                 self._add(connection, path)
+            connection.execute("COMMIT")
             n_rows = self._count(connection)
         for path in self._target.parent.glob("chunk-*.duckdb"):
             path.unlink()
@@ -253,9 +304,9 @@ class Chunks:
 
     def _add(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         try:
-            connection.execute(f"ATTACH '{_quoted(path)}' AS chunk (READ_ONLY)")
+            connection.execute(f"ATTACH '{quoted(path)}' AS chunk (READ_ONLY)")
         except duckdb.Error as error:
-            raise _not_opened(path, f"{self._table.name} for {self._local_authority}", error) from error
+            raise not_opened(path, f"{self._table.name} for {self._local_authority}", error) from error
         connection.execute(f"INSERT INTO {self._table.name} SELECT * FROM chunk.{self._table.name}")
         connection.execute("DETACH chunk")
 
@@ -271,111 +322,3 @@ class Chunks:
 
     def _path(self, fingerprint: str) -> Path:
         return self._target.parent / f"chunk-{fingerprint}.duckdb"
-
-
-@contextmanager
-def open_table(path: Path, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open a table file for reading.
-
-    Raises
-    ------
-    StoreError
-        If another program has the file open for writing.
-    TableUnreadableError
-        If the file is not one of DuckDB's.
-    """
-    connection = duckdb.connect(":memory:")
-    try:
-        try:
-            # attached, not opened: while this process still has the file open that stood here before,
-            # opening would give that one again
-            connection.execute(f"ATTACH '{_quoted(path)}' AS part (READ_ONLY)")
-            connection.execute("USE part")
-        except duckdb.Error as error:
-            raise _not_opened(path, what, error) from error
-        yield connection
-    finally:
-        connection.close()
-
-
-def _not_opened(path: Path, what: str, error: duckdb.Error) -> StoreError:
-    """Return the sentence for a file that DuckDB does not open."""
-    if "Could not set lock" in str(error):
-        return StoreError(
-            f"{path} is open for writing in another program; close it there, or open it read-only, and try again"
-        )
-    return TableUnreadableError(
-        f"{path} is not a DuckDB table file ({_first_line(error)}); delete it and materialise {what} again"
-    )
-
-
-def _write_file(path: Path, table: Table, rows: pa.Table) -> None:
-    with _new_file(path, table) as connection:
-        connection.register("rows", rows)
-        connection.execute(f"INSERT INTO {table.name} SELECT * FROM rows")
-        connection.unregister("rows")
-
-
-@contextmanager
-def _new_file(path: Path, table: Table) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Create a file with the empty table in it; checkpoint and close it at the end."""
-    connection = duckdb.connect(":memory:")
-    try:
-        block = _LARGE_BLOCK if table.holds_embeddings else _SMALL_BLOCK
-        connection.execute(f"ATTACH '{_quoted(path)}' AS part (BLOCK_SIZE {block})")
-        connection.execute("USE part")
-        if table.holds_embeddings:
-            # embeddings do not compress: trying costs time and can grow the file
-            connection.execute("SET force_compression='uncompressed'")
-        for statement in _declarations(table):
-            connection.execute(statement)
-        yield connection
-        connection.execute("CHECKPOINT part")
-        connection.execute("USE memory")
-        connection.execute("DETACH part")
-    finally:
-        connection.close()
-
-
-def _declarations(table: Table) -> Iterator[str]:
-    columns = ", ".join(
-        f'"{column.name}" {column.type}{"" if column.nullable else " NOT NULL"}' for column in table.columns
-    )
-    yield f"CREATE TABLE {table.name} ({columns})"
-    yield f"COMMENT ON TABLE {table.name} IS '{_quoted(f'one row is {table.grain}')}'"
-    for column in table.columns:
-        meaning = f"{column.meaning} [{column.unit}]" if column.unit else column.meaning
-        yield f"COMMENT ON COLUMN {table.name}.\"{column.name}\" IS '{_quoted(meaning)}'"
-    written_at = datetime.now(UTC).isoformat(timespec="seconds")
-    yield (
-        f"CREATE TABLE table_provenance AS SELECT '{table.name}' AS table_name, {SCHEMA_VERSION} AS "
-        f"schema_version, '{duckdb.__version__}' AS duckdb_version, TIMESTAMP '{written_at[:19]}' AS written_at"
-    )
-
-
-def _version(connection: duckdb.DuckDBPyConnection, path: Path, what: str) -> int:
-    """Return the schema version that a file was written by."""
-    try:
-        return int(connection.execute("SELECT schema_version FROM table_provenance").fetchall()[0][0])
-    except (duckdb.Error, IndexError) as error:
-        raise TableUnreadableError(
-            f"{path} is a DuckDB file but not a table of StreetIMD; delete it and materialise {what} again"
-        ) from error
-
-
-def refused(path: Path | str, what: str, version: int) -> str:
-    """Return why a file of another schema version is not read, and what to do."""
-    if version > SCHEMA_VERSION:
-        return (
-            f"{path} was written by a later StreetIMD (schema version {version}, and this one reads up to "
-            f"{SCHEMA_VERSION}); install that one, or materialise {what} again"
-        )
-    return f"{path} has schema version {version}, in which {what} meant something else; materialise {what} again"
-
-
-def _quoted(text: object) -> str:
-    return str(text).replace("'", "''")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

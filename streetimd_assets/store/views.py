@@ -9,7 +9,8 @@ import duckdb
 from streetimd_assets.errors import StoreError, TableUnreadableError
 from streetimd_assets.schemas import SCHEMA_VERSION, TABLES
 from streetimd_assets.store.files import written_whole
-from streetimd_assets.store.tables import TableStore, open_table, refused
+from streetimd_assets.store.part_files import open_table, refused
+from streetimd_assets.store.tables import TableStore
 
 
 def show_table(store: TableStore, name: str) -> None:

@@ -29,7 +29,7 @@ def make_world(n_images=200, seed=1):
     return classified, rng.standard_normal((n_images, 512)).astype(np.float32)
 
 
-def summarise(classified, embeddings, **options):
+def summarise(classified, embeddings, in_ranges_of=None, **options):
     points = pd.DataFrame({"lsoa_code": ["E01000001", "E01000001", "E01000004"]})
     panoramas = pd.DataFrame({"lsoa_code": ["E01000001", "E01000001"], "status": ["ok", "too_far"]})
     defaults = {
@@ -39,6 +39,11 @@ def summarise(classified, embeddings, **options):
         "category_set_hash": "abc",
         "encoder": "clip",
     }
+    if in_ranges_of is not None:
+        return features.summarise_in_ranges(
+            CODES, "E09000007", points, panoramas, classified, embeddings,
+            n_images_at_once=in_ranges_of, **defaults | options,
+        )  # fmt: skip
     return features.summarise_lsoas(
         CODES, "E09000007", points, panoramas, classified, embeddings, **defaults | options
     )
@@ -154,6 +159,54 @@ def test_embeddings_joined_one_row_off_change_every_pooled_vector():
     ]
     similarity = (right * off).sum(axis=1) / np.linalg.norm(right, axis=1) / np.linalg.norm(off, axis=1)
     assert np.abs(similarity).max() < 0.6
+
+
+@pytest.mark.parametrize("n_images", [1, 2, 3, 4, 5, 16, 33, 1000])
+def test_a_pooled_vector_is_what_numpy_gives(n_images):
+    block = np.random.default_rng(n_images).standard_normal((512, n_images)).astype(np.float32)
+    block[0, 0], block[1] = np.nan, 0.25
+    expected = block.mean(axis=1, dtype=np.float64).astype(np.float32), np.median(block, axis=1), block.max(axis=1)
+    assert np.isnan([vector[0] for vector in expected]).all()
+    for found, wanted in zip(features._pool(block), expected, strict=True):
+        assert found.dtype == np.float32
+        assert not np.shares_memory(found, block)
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("n_at_once", [1, 80, 130, 200])
+def test_in_ranges_of_lsoas_the_features_are_the_same_to_the_last_bit(n_at_once):
+    classified, embeddings = make_world()
+    classified = classified.sample(frac=1, random_state=2)
+    place, read = {name: number for number, name in enumerate(classified["image_id"])}, []
+
+    def read_embeddings(names):
+        read.append(len(names))
+        return embeddings[[place[name] for name in names]]
+
+    whole = summarise(classified, embeddings)
+    parts = summarise(classified, read_embeddings, in_ranges_of=n_at_once)
+    assert sum(read) == 200
+    assert max(read) <= max(n_at_once, classified["lsoa_code"].value_counts().max())
+    assert len(read) == {1: 3, 80: 3, 130: 2, 200: 1}[n_at_once]
+    assert list(parts.columns) == list(whole.columns)
+    assert (parts.dtypes == whole.dtypes).all()
+    vectors = [name for name in whole if name.endswith("_embedding")]
+    assert_frame_equal(parts.drop(columns=vectors), whole.drop(columns=vectors), check_exact=True)
+    for name in vectors:
+        np.testing.assert_array_equal(*(features.stack_embeddings(table[name]) for table in (parts, whole)))
+
+
+def test_in_ranges_too_an_image_of_another_lsoa_is_refused():
+    classified, embeddings = make_world()
+    classified.loc[3, "lsoa_code"] = "E01099999"
+    with pytest.raises(ScienceError, match="images stand in E01099999"):
+        summarise(classified, lambda names: embeddings[: len(names)], in_ranges_of=50)
+
+
+def test_in_ranges_no_images_at_all_leave_every_lsoa_null():
+    classified, embeddings = make_world()
+    summary = summarise(classified.iloc[:0], lambda names: embeddings[: len(names)], in_ranges_of=50)
+    assert summary["mean_embedding"].isna().tolist() == [True] * 4
 
 
 def test_no_images_at_all_leave_every_lsoa_null():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.models import losses_by_stacking, shuffles_of_sklearn
 from streetimd_assets.science import shuffling
 from streetimd_assets.science.estimators import ESTIMATORS, RandomForest, fit_scaler
 from streetimd_assets.science.matrices import feature_matrix
@@ -62,6 +63,17 @@ def test_the_short_way_predicts_what_the_obvious_loop_predicts(asked, models, na
     expected = obvious(models[name], values, groups)
     assert np.ptp(expected, axis=0).max() > 0.1, "shuffling must change something, or nothing is compared"
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["random_forest", "ridge", "svr"])
+def test_losses_are_those_of_scikit_learn_with_the_same_shuffles(asked, models, name):
+    from sklearn.inspection import permutation_importance
+
+    values, truth = asked[0].values[:N_HELD_OUT], asked[1][:N_HELD_OUT]
+    theirs = permutation_importance(models[name], values, truth, n_repeats=4, random_state=7).importances
+    orders = shuffles_of_sklearn(N_HELD_OUT, 4, seed=7)
+    assert theirs.std(axis=1).max() > 0.01, "shuffles must differ, or any would do"
+    np.testing.assert_allclose(losses_by_stacking(models[name], values, truth, orders), theirs, rtol=0, atol=1e-6)
 
 
 def test_left_out_groups_are_single_features(asked, models):

@@ -189,7 +189,7 @@ def test_a_full_disk_that_duckdb_reports_in_words_is_known_as_one(store, monkeyp
     def fail(*_):
         raise tables.duckdb.IOException(f'IO Error: Could not write file "part.duckdb": {words}')
 
-    monkeypatch.setattr(tables, "_write_file", fail)
+    monkeypatch.setattr(tables, "write_file", fail)
     with pytest.raises(DiskFullError, match="there is no room left to write"):
         store.write("noise_correlations", rows_of(store.table("noise_correlations")))
 

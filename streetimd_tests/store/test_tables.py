@@ -105,6 +105,19 @@ def test_embeddings_are_read_as_a_matrix_beside_their_rows(store):
     assert frame["image_id"].tolist() == expected["image_id"].tolist()
 
 
+def test_embeddings_of_some_images_come_in_the_order_asked(store):
+    rows = rows_of(store.table("image_embeddings"), 20)
+    store.write("image_embeddings", rows, "camden")
+    wanted = rows.sample(9, random_state=4)
+    matrix = store.read_embeddings_of("camden", wanted["image_id"].tolist())
+    assert np.array_equal(matrix, np.stack(wanted["embedding"].tolist()))
+    assert store.read_embeddings_of("camden", []).shape == (0, 512)
+    with pytest.raises(StoreError, match=r"1 of 2 images of camden are not in image_embeddings; materialise it"):
+        store.read_embeddings_of("camden", [rows["image_id"][0], "another"])
+    with pytest.raises(TableMissingError, match="image_embeddings for sutton has not been materialised yet"):
+        store.read_embeddings_of("sutton", [])
+
+
 def test_many_categories_read_without_a_warning(tmp_path):
     store = TableStore(tmp_path, [f"category_{number}" for number in range(40)])
     rows = rows_of(store.table("lsoa_features"), 1)
@@ -173,7 +186,9 @@ def test_a_table_of_local_authorities_is_not_written_without_one(store):
         store.write("sample_points", rows_of(store.table("sample_points")))
 
 
-@pytest.mark.parametrize("name", ["lsoa_features", "street_images", "fitted_models", "category_probabilities"])
+@pytest.mark.parametrize(
+    "name", ["lsoa_features", "street_images", "fitted_models", "category_probabilities", "image_embeddings"]
+)
 def test_the_content_hash_depends_neither_on_the_order_of_rows_nor_on_when_they_were_written(store, name):
     rows = rows_of(store.table(name))
     store.write(name, rows, place(name))
