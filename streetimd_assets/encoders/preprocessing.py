@@ -107,8 +107,9 @@ class Preparation:
         short = min(height, width)
         tall, wide = (self.size if side == short else int(self.size * side / short) for side in (height, width))
         if (tall, wide) != (height, width):
-            # torch has no resizing of 8-bit pictures on a GPU
-            pixels = pixels if pixels.device.type == "cpu" else pixels.float()
+            # torch resizes no 8-bit pictures on a GPU, and is up to two levels off where it enlarges them
+            is_exact = pixels.device.type == "cpu" and short >= self.size
+            pixels = pixels if is_exact else pixels.float()
             pixels = torch.nn.functional.interpolate(pixels, (tall, wide), mode="bicubic", antialias=True)
         top, left = round((tall - self.size) / 2), round((wide - self.size) / 2)
         cut = pixels[:, :3, top : top + self.size, left : left + self.size]
