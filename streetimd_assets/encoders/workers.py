@@ -22,6 +22,8 @@ _MOST_WORKERS = 8
 _AHEAD = 2
 # larger pictures are resized where they are decoded: they would fill memory, and take long to move
 _MOST_PIXELS_MOVED = 1_200_000
+# in 32 bits, pictures take much of a GPU's memory
+_RESIZED_TOGETHER = 32
 _one_at_a_time = threading.Lock()
 
 Batch = Sequence[Picture]
@@ -182,8 +184,13 @@ def _moved(pictures: list[Any], preparation: Preparation, device: Any, copying: 
     for place, pixels in enumerate(moved):
         if pixels.ndim == 4:
             alike.setdefault(tuple(pixels.shape), []).append(place)
-    for places in alike.values():
+    for places in _split(alike.values(), _RESIZED_TOGETHER):
         resized = preparation.resize(torch.cat([moved[place] for place in places]))
         for place, one in zip(places, resized, strict=True):
             prepared[place] = one
     return torch.stack(prepared)
+
+
+def _split(groups: Iterable[list[int]], size: int) -> Iterator[list[int]]:
+    for group in groups:
+        yield from (group[start : start + size] for start in range(0, len(group), size))
