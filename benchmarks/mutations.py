@@ -80,8 +80,8 @@ MUTATIONS = (
         "un-normalised embeddings",
         "not_normalised",
         "streetimd_assets/encoders/clip.py",
-        "torch.nn.functional.normalize(embed(batch).float(), dim=-1).cpu()",
-        "embed(batch).float().cpu()",
+        "return torch.nn.functional.normalize(vectors.float(), dim=-1)",
+        "return vectors.float()",
         ("streetimd_tests/encoders",),
     ),
     Mutation(

@@ -86,7 +86,7 @@ def build_defs(study: Study, settings: Settings, **resource_overrides: Any) -> d
         sensors=[*refreshing.sensors(house, assets), automation.sensor(assets), failures.sensor(house)],
         resources={
             "io_manager": TableIOManager(house.store),
-            "encoder": LazyEncoder(study.encoder),
+            "encoder": LazyEncoder(study.encoder, house.store),
             **resource_overrides,
         },
         # parallel work is parallel runs, one local authority each: a process per step costs more than it gives

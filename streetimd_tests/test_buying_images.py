@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from streetimd_assets.cli import app
 from streetimd_assets.defs.house import House
+from streetimd_assets.encoders import clip, computing, load_encoder
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.study import load_study
@@ -192,6 +193,30 @@ def test_pictures_that_may_not_be_kept_are_embedded_deleted_and_linked_to(place)
     assert place.make(study, ALL) == 0
     after = place.read(study, "image_embeddings")
     assert [row.tolist() for row in before["embedding"]] == [row.tolist() for row in after["embedding"]]
+
+
+def test_a_machine_that_would_choose_other_bits_carries_on_a_study_whose_pictures_are_deleted(place, monkeypatch):
+    study = place.write()
+    collected = [*BEFORE_IMAGES, "street_images", "image_embeddings"]
+    n_images = place.make(study, collected)
+    assert place.images(study).files() == (0, 0)
+    told = place.metadata("image_embeddings")
+    assert (told["device"], told["precision"], told["batch_size"]) == ("cpu", "32 bits", 32)
+    assert told["images_per_second"] > 0
+    assert 0 < told["share_of_matrix_multiply_peak"] < 2
+    before = place.read(study, "image_embeddings")
+    # as a study is that was embedded before anybody could choose
+    (place.data / study.name / "tables" / "encoder.txt").unlink()
+    monkeypatch.setattr(clip, "is_vision_transformer", lambda config: True)
+    monkeypatch.setattr(computing, "processor_flags", lambda: frozenset({"avx512_bf16"}))
+    assert load_encoder("streetimd-demo", "bundled", device="cpu").identity.endswith(" bf16")
+    assert place.make(study, collected) == 0
+    after = place.read(study, "image_embeddings")
+    assert len(after) == n_images
+    assert before["encoder"].tolist() == after["encoder"].tolist()
+    told = place.metadata("image_embeddings")
+    assert (told["n_carried_on"], told["n_embedded_now"], told["precision"]) == (n_images, 0, "32 bits")
+    assert "images_per_second" not in told
 
 
 def test_a_smaller_study_and_back_again_loses_no_embedding_of_a_deleted_picture(place):

@@ -44,7 +44,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     @table_asset(
         house,
         kinds=frozenset({"pytorch"}),
-        code_version=stamped(1, choice.model, choice.weights, study.concepts.content_hash, templates),
+        code_version=stamped(1, *choice.deciding, study.concepts.content_hash, templates),
         pool="torch",
         checks=[DIRECTIONS_HAVE_UNIT_LENGTH, TEXTS_DIFFER_TO_THE_MODEL],
     )

@@ -1,6 +1,7 @@
 """Images and words as points in the same space of 512 dimensions."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,6 @@ import dagster as dg
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image, ImageOps
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
@@ -34,7 +34,7 @@ from streetimd_assets.errors import ImageryError
 from streetimd_assets.science import classification, soundness
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.views import show_table
-from streetimd_assets.study.model import EncoderChoice
+from streetimd_assets.study.encoder import EncoderChoice
 
 EMBEDDINGS_HAVE_UNIT_LENGTH = Check(
     "embeddings_have_unit_length",
@@ -169,6 +169,29 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     return [image_embeddings, category_embeddings]
 
 
+@dataclass
+class Pace:
+    """Images embedded, and the seconds that reading, decoding and embedding them took."""
+
+    n_images: int = 0
+    seconds: float = 0.0
+
+    def add(self, n_images: int, seconds: float) -> None:
+        """Count some more."""
+        self.n_images += n_images
+        self.seconds += seconds
+
+    def described(self, model: Encoder) -> dict[str, Any]:
+        """Return images per second and what share that is of the most this machine could do, if any were new."""
+        if not self.n_images or self.seconds <= 0:
+            return {}
+        rate = self.n_images / self.seconds
+        return {
+            "images_per_second": round(rate, 2),
+            "share_of_matrix_multiply_peak": round(rate / model.images_per_second_at_most, 3),
+        }
+
+
 @dataclass(frozen=True)
 class Embedded:
     """What became of a local authority's images: rows in place and how many were new, or why there are none."""
@@ -176,13 +199,14 @@ class Embedded:
     n_rows: int
     n_new: int
     refused: list[dg.AssetCheckResult] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
 
 
 def _encoder_stamp(choice: EncoderChoice) -> str:
     """Name what decides embeddings: how many are read at a time, and on what machine, does not."""
     weights = Path(choice.weights)
     file = f"{weights.stat().st_size}/{weights.stat().st_mtime_ns}" if weights.is_file() else ""
-    return f"{choice.model}/{choice.weights}/{file}"
+    return "/".join([choice.model, choice.weights, file, *choice.deciding[2:]])
 
 
 def _embed(
@@ -192,7 +216,7 @@ def _embed(
     choice, chunks = house.study.encoder, house.store.chunks("image_embeddings", slug)
     before, matrix = house.store.read_every_embedding(slug)
     known = _places(before, images.assign(encoder=model.identity))
-    is_known = known >= 0
+    is_known, pace = known >= 0, Pace()
     _require_pictures(images[~is_known], house, slug, model.identity)
     if is_known.any():
         rows = images[is_known]
@@ -203,7 +227,9 @@ def _embed(
         fingerprint = _fingerprint(model.identity, part)
         if not chunks.holds(fingerprint):
             pictures = [house.folder / path for path in part["image_path"]]
-            made = embed_files(model, pictures, choice.batch_size, partial(_tell, progress, done, len(images)))
+            started = time.monotonic()
+            made = model.embed_files(pictures, partial(_tell, progress, done, len(images)))
+            pace.add(len(part), time.monotonic() - started)
             results = _sound(house, part, made, model)
             if not all(result.passed for result in results):
                 return Embedded(0, 0, results)
@@ -211,7 +237,7 @@ def _embed(
         done += len(part)
         progress(done, len(images))
     _set_aside(house, slug, before, matrix, known[is_known])
-    return Embedded(chunks.publish(), done - n_before)
+    return Embedded(chunks.publish(), done - n_before, pace=pace)
 
 
 def _tell(progress: Callable[[int, int], None], n_before: int, n_all: int, n_done: int) -> None:
@@ -291,25 +317,6 @@ def _rows(images: pd.DataFrame, model: Encoder) -> pd.DataFrame:
     return images[["image_id", "lsoa_code", "heading_deg", "sha256"]].assign(encoder=model.identity)
 
 
-def embed_files(
-    encoder: Encoder, paths: list[Path], batch_size: int, progress: Callable[[int], None] | None = None
-) -> npt.NDArray[np.float32]:
-    """Embed image files, holding one batch of pictures in memory; return shape (n_images, 512)."""
-    embedded = []
-    for start in range(0, len(paths), batch_size):
-        batch = paths[start : start + batch_size]
-        embedded.append(encoder.embed_images([_picture(path) for path in batch]))
-        if progress is not None:
-            progress(start + len(batch))
-    return np.concatenate(embedded)
-
-
-def _picture(path: Path) -> Image.Image:
-    with Image.open(path) as picture:
-        # a telephone held upright says so in EXIF only
-        return ImageOps.exif_transpose(picture).convert("RGB")
-
-
 def _chunks(images: pd.DataFrame, size: int) -> Iterator[pd.DataFrame]:
     for start in range(0, len(images), size):
         yield images.iloc[start : start + size]
@@ -337,6 +344,10 @@ def _embedded(
             "n_pictures_deleted": n_pictures_deleted,
             "encoder": model.identity,
             "weights_sha256": model.weights_sha256,
+            "device": model.computing.device,
+            "precision": str(model.computing),
+            "batch_size": model.computing.batch_size,
+            **done.pace.described(model),
             "path": dg.MetadataValue.path(str(house.store.path("image_embeddings", slug))),
         },
         data_version=dg.DataVersion(house.store.content_hash("image_embeddings", slug)),

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from streetimd_assets.encoders.readiness import describe_device, find_weights_at_hand
+from streetimd_assets.encoders.readiness import describe_computing, find_weights_at_hand
 from streetimd_assets.errors import EncoderError
 from streetimd_assets.study import Study
 
@@ -160,7 +160,8 @@ def examine_encoder(study: Study) -> tuple[list[Finding], str | None]:
         Where weights are to be fetched from; None if they are here, or cannot be had.
     """
     choice = study.encoder
-    found = [_finding_of("device", lambda: describe_device(choice.device))]
+    device = _finding_of("device", lambda: describe_computing(choice.model, choice.device, choice.precision))
+    found = [device]
     try:
         weights = find_weights_at_hand(choice.model, choice.weights)
     except EncoderError as error:

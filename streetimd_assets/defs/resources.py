@@ -3,21 +3,33 @@
 from functools import cached_property
 
 from streetimd_assets.encoders.base import Encoder, load_encoder
-from streetimd_assets.study.model import EncoderChoice
+from streetimd_assets.store.tables import TableStore
+from streetimd_assets.store.vintage import record_encoder, settle_encoder
+from streetimd_assets.study.encoder import EncoderChoice
 
 
 class LazyEncoder:
-    """The study's encoder; loading it costs seconds and hundreds of megabytes."""
+    """The study's encoder; loading it costs seconds and hundreds of megabytes.
 
-    def __init__(self, choice: EncoderChoice) -> None:
+    Where the study leaves the precision open, it is that of the embeddings in the store, on whatever machine.
+    """
+
+    def __init__(self, choice: EncoderChoice, store: TableStore) -> None:
         self._choice = choice
+        self._store = store
 
     @cached_property
     def loaded(self) -> Encoder:
         """The encoder itself."""
-        return load_encoder(
-            self._choice.model,
-            self._choice.weights,
-            batch_size=self._choice.batch_size,
-            device=self._choice.device,
+        choice = self._choice
+        encoder = load_encoder(
+            choice.model,
+            choice.weights,
+            batch_size=choice.batch_size,
+            device=choice.device,
+            precision=choice.precision,
+            settle=lambda identity: settle_encoder(self._store, identity),
         )
+        if choice.precision != "auto":
+            record_encoder(self._store, encoder.identity)
+        return encoder

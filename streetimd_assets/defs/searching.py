@@ -80,7 +80,7 @@ def search_images(
     house = House(load_study(settings.study), settings)
     house.study.require_images("search")
     slugs = _searched(house, local_authorities)
-    encoder = LazyEncoder(house.study.encoder).loaded
+    encoder = LazyEncoder(house.study.encoder, house.store).loaded
     rows, similarity = _nearest(house, slugs, encoder, encoder.embed_texts([text])[0], n_images)
     rows = _described(house, rows)
     notes = _notes(similarity, house.study.heading, [house.study.authority(slug).name for slug in slugs])

@@ -23,7 +23,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         house,
         kinds=frozenset({"pytorch"}),
         code_version=stamped(
-            1, choice.model, choice.weights, categories.content_hash, words, categories.templates,
+            1, *choice.deciding, categories.content_hash, words, categories.templates,
             how.rewordings, how.control_prompts,
         ),
         pool="torch",

@@ -1,22 +1,30 @@
 """CLIP models of open_clip, the bundled demo among them, all through the same code."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from streetimd_assets.encoders.base import Vectors
+from streetimd_assets.encoders.base import Settle, Vectors
+from streetimd_assets.encoders.computing import Computing, choose_computing
+from streetimd_assets.encoders.network import build_network
+from streetimd_assets.encoders.preprocessing import Picture, Preparation, choose_preparation
+from streetimd_assets.encoders.speed import count_operations, matrix_shape, measure_peak
 from streetimd_assets.encoders.torchvision_shim import import_open_clip
-from streetimd_assets.encoders.weights import N_DIMENSIONS, WeightsFile, find_weights, is_torchscript, read_config
+from streetimd_assets.encoders.weights import (
+    N_DIMENSIONS,
+    WeightsFile,
+    find_weights,
+    is_vision_transformer,
+    read_config,
+)
+from streetimd_assets.encoders.workers import count_cores, embed_on_gpu, embed_on_processor
 from streetimd_assets.errors import EncoderError
 
-# what an archive also carries: its sizes, and the causal mask that every model makes itself
-_NOT_WEIGHTS = ("input_resolution", "context_length", "vocab_size", "attn_mask")
+_IN_16_BITS = " bf16"
 
 
 class ClipEncoder:
@@ -26,36 +34,42 @@ class ClipEncoder:
     ----------
     network
         open_clip model in evaluation mode, on its device.
-    prepare
-        open_clip's own preprocessing: resize the shorter side (bicubic), centre crop, normalise.
+    preparation
+        What the model sees of a picture.
     tokenise
         open_clip's tokeniser of this model; longer phrases are cut at its context length.
     identity
-        Model, weights and the start of their SHA-256.
+        Model, weights and the start of their SHA-256, and the precision if it is not 32 bits.
     weights_sha256
         SHA-256 of the weights file.
-    batch_size
-        Pictures or phrases embedded together.
+    computing
+        Device, precision and batch size.
     """
 
     def __init__(
         self,
         network: Any,
-        prepare: Callable[[Image.Image], Any],
+        preparation: Preparation,
         tokenise: Callable[[list[str]], Any],
         *,
         identity: str,
         weights_sha256: str,
-        batch_size: int,
+        computing: Computing,
     ) -> None:
         self._network = network
-        self._prepare = prepare
+        self._preparation = preparation
         self._tokenise = tokenise
-        self._batch_size = batch_size
+        self.computing = computing
         self.identity = identity
         self.weights_sha256 = weights_sha256
         self.logit_scale = float(network.logit_scale.detach().float().exp())
         self.n_dimensions = N_DIMENSIONS
+
+    @cached_property
+    def images_per_second_at_most(self) -> float:
+        """Pictures that could be embedded each second if matrices were all: measured once, in a second."""
+        shape = matrix_shape(self._network, self.computing.batch_size)
+        return measure_peak(self.computing, shape) / count_operations(self._network, self._preparation.size)
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """Embed pictures.
@@ -71,15 +85,29 @@ class ClipEncoder:
         embeddings
             Unit vectors, shape (n_images, 512).
         """
-        import torch
+        return self._embed_pictures(images)
 
-        first = next(self._network.parameters())
+    def embed_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> Vectors:
+        """Embed image files, of which a few batches are in memory at a time.
 
-        def embed(batch: Sequence[Image.Image]) -> Any:
-            pixels = torch.stack([self._prepare(image) for image in batch])
-            return self._network.encode_image(pixels.to(first.device, first.dtype))
+        Parameters
+        ----------
+        paths
+            JPEG or other image files; a picture is turned upright as its EXIF says.
+        progress
+            Told how many are done.
 
-        return self._embed(images, embed)
+        Returns
+        -------
+        embeddings
+            Unit vectors, shape (n_images, 512).
+
+        Raises
+        ------
+        EncoderError
+            If a file is not a picture, or damaged.
+        """
+        return self._embed_pictures(paths, progress)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Embed phrases.
@@ -94,27 +122,69 @@ class ClipEncoder:
         embeddings
             Unit vectors, shape (n_texts, 512).
         """
-        device = next(self._network.parameters()).device
-        return self._embed(texts, lambda batch: self._network.encode_text(self._tokenise(list(batch)).to(device)))
+        return self._joined([self._encode_texts(batch) for batch in self._batches(texts)])
 
-    def _embed(self, items: Sequence[Any], embed: Callable[[Sequence[Any]], Any]) -> Vectors:
+    def _embed_pictures(self, sources: Sequence[Picture], progress: Callable[[int], None] | None = None) -> Vectors:
         import torch
 
-        batches = [items[start : start + self._batch_size] for start in range(0, len(items), self._batch_size)]
+        embed: Callable[..., Any] = embed_on_processor
+        if self.computing.device != "cpu":
+            device = torch.device(self.computing.device)
+            embed = partial(embed_on_gpu, device=device, n_threads=count_cores())
+        made: list[Any] = []
+        n_done = 0
+        for vectors in embed(self._batches(sources), self._preparation, self._encode_images):
+            made.append(vectors)
+            n_done += len(vectors)
+            if progress is not None:
+                progress(n_done)
+        return self._joined(made)
+
+    def _encode_images(self, prepared: Any) -> Any:
+        import torch
+
+        # each thread says for itself that no gradients are wanted
         with torch.inference_mode():
-            parts = [torch.nn.functional.normalize(embed(batch).float(), dim=-1).cpu() for batch in batches]
+            pixels = self._preparation.centre(prepared.to(self.computing.device), self.computing.dtype)
+            return _of_unit_length(self._network.encode_image(pixels))
+
+    def _encode_texts(self, texts: Sequence[str]) -> Any:
+        import torch
+
+        with torch.inference_mode():
+            words = self._tokenise(list(texts)).to(self.computing.device)
+            return _of_unit_length(self._network.encode_text(words))
+
+    def _batches(self, items: Sequence[Any]) -> list[Sequence[Any]]:
+        size = self.computing.batch_size
+        return [items[start : start + size] for start in range(0, len(items), size)]
+
+    def _joined(self, parts: list[Any]) -> Vectors:
         if not parts:
             return np.empty((0, self.n_dimensions), dtype=np.float32)
-        return np.ascontiguousarray(torch.cat(parts).numpy(), dtype=np.float32)
+        return np.concatenate([part.cpu().numpy() for part in parts])
 
 
-def load_clip(model: str, weights: str, *, batch_size: int, device: str, precision: str) -> ClipEncoder:
+def _of_unit_length(vectors: Any) -> Any:
+    import torch
+
+    return torch.nn.functional.normalize(vectors.float(), dim=-1)
+
+
+def load_clip(
+    model: str, weights: str, *, batch_size: int | str, device: str, precision: str, settle: Settle | None
+) -> ClipEncoder:
     """Load a CLIP model; the parameters are those of `streetimd_assets.encoders.base.load_encoder`."""
-    if precision not in {"auto", "fp32", "bf16"}:
-        raise EncoderError(f"precision is auto, fp32 or bf16, not '{precision}'.")
     config = read_config(model)
+    is_transformer = is_vision_transformer(config)
+    choose = partial(choose_computing, device, batch_size=batch_size, is_transformer=is_transformer)
+    computing = choose(precision)
     checkpoint = find_weights(model, weights, config)
-    network = _build_network(model, checkpoint, pick_device(device), half=precision == "bf16")
+    identity = _name(model, checkpoint, computing.precision)
+    if precision == "auto" and settle is not None:
+        identity = settle(identity)
+        computing = choose("bf16" if identity.endswith(_IN_16_BITS) else "fp32")
+    network = build_network(model, checkpoint, computing)
     open_clip = import_open_clip()
     try:
         tokenise = open_clip.get_tokenizer(model)
@@ -125,91 +195,16 @@ def load_clip(model: str, weights: str, *, batch_size: int, device: str, precisi
             "model with open_clip's own, such as ViT-B-32-quickgelu."
         ) from error
     settings = open_clip.transform.PreprocessCfg(**network.visual.preprocess_cfg)
-    suffix = " bf16" if precision == "bf16" else ""
     return ClipEncoder(
         network,
-        open_clip.transform.image_transform_v2(settings, is_train=False),
+        choose_preparation(settings, open_clip.transform.image_transform_v2(settings, is_train=False)),
         tokenise,
-        identity=f"{model}/{checkpoint.label}@sha256:{checkpoint.sha256[:12]}{suffix}",
+        identity=identity,
         weights_sha256=checkpoint.sha256,
-        batch_size=batch_size,
+        computing=computing,
     )
 
 
-def pick_device(device: str) -> Any:
-    """Return torch's device of this name; ``auto`` is a GPU if there is one, else the processor."""
-    import torch
-
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError as error:
-        raise EncoderError(f"torch knows no device '{device}': use auto, cpu or cuda.") from error
-    if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise EncoderError("device 'cuda' is asked for and this torch sees no GPU: use device 'auto' or 'cpu'.")
-    return chosen
-
-
-def _build_network(model: str, checkpoint: WeightsFile, device: Any, *, half: bool) -> Any:
-    """The architecture with its weights, in evaluation mode, which is not open_clip's default."""
-    import torch
-
-    open_clip = import_open_clip()
-    with _without_random_weights_warning():
-        network = open_clip.create_model(
-            model, pretrained_text=False, force_preprocess_cfg=checkpoint.preprocessing
-        )
-    try:
-        if is_torchscript(checkpoint.path):
-            network.load_state_dict(_read_torchscript(checkpoint))
-        else:
-            open_clip.load_checkpoint(network, str(checkpoint.path))
-    except Exception as error:
-        raise EncoderError(_refusal(model, checkpoint.path)) from error
-    if getattr(network, "logit_bias", None) is not None:
-        raise EncoderError(f"{model} scores with a sigmoid and a bias, not as CLIP does: choose a CLIP model.")
-    return network.eval().to(device, torch.bfloat16 if half else torch.float32)
-
-
-def _refusal(model: str, path: Path) -> str:
-    if _holds_tensors(path):
-        return f"the checkpoint {path} does not fit {model}: name the model that it was trained as."
-    return f"{path} is not a checkpoint that open_clip can read: download it again, or correct the path."
-
-
-def _holds_tensors(path: Path) -> bool:
-    import torch
-
-    try:
-        if is_torchscript(path):
-            return True
-        state = import_open_clip().factory.load_state_dict(str(path))
-        return any(isinstance(value, torch.Tensor) for value in state.values())
-    except Exception:
-        # a web page or half a download fails in as many ways as there are readers
-        return False
-
-
-def _read_torchscript(checkpoint: WeightsFile) -> dict[str, Any]:
-    import torch
-
-    with warnings.catch_warnings():
-        # torch deprecates TorchScript, but OpenAI's files are in it
-        warnings.simplefilter("ignore")
-        archive = torch.jit.load(str(checkpoint.path), map_location="cpu")
-    return {name: tensor for name, tensor in archive.state_dict().items() if name not in _NOT_WEIGHTS}
-
-
-@contextmanager
-def _without_random_weights_warning() -> Iterator[None]:
-    # open_clip warns that a fresh model is random; the checkpoint is loaded a moment later
-    def refuse(record: logging.LogRecord) -> bool:
-        return "Model initialized randomly" not in record.getMessage()
-
-    root = logging.getLogger()
-    root.addFilter(refuse)
-    try:
-        yield
-    finally:
-        root.removeFilter(refuse)
+def _name(model: str, checkpoint: WeightsFile, precision: str) -> str:
+    suffix = _IN_16_BITS if precision == "bf16" else ""
+    return f"{model}/{checkpoint.label}@sha256:{checkpoint.sha256[:12]}{suffix}"

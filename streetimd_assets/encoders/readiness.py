@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from streetimd_assets.encoders.clip import pick_device
+from streetimd_assets.encoders.computing import choose_computing, pick_device
 from streetimd_assets.encoders.torchvision_shim import import_open_clip
-from streetimd_assets.encoders.weights import find_weights, read_config
+from streetimd_assets.encoders.weights import find_weights, is_vision_transformer, read_config
+from streetimd_assets.encoders.workers import count_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,27 +26,29 @@ class WeightsAtHand:
     address: str | None
 
 
-def describe_device(device: str) -> str:
+def describe_computing(model: str, device: str, precision: str) -> str:
     """Return what would compute embeddings, and in how many bits, in words.
 
     Parameters
     ----------
-    device
+    model, device, precision
         As for :func:`streetimd_assets.encoders.load_encoder`.
 
     Raises
     ------
     EncoderError
-        If there is no such device.
+        If there is no such model, device or precision.
     """
     import torch
 
     chosen = pick_device(device)
+    is_transformer = is_vision_transformer(read_config(model))
+    bits = choose_computing(device, precision, "auto", is_transformer=is_transformer)
     if chosen.type == "cuda":
-        return f"GPU {torch.cuda.get_device_name(chosen)}, 32 bits"
+        return f"GPU {torch.cuda.get_device_name(chosen)}, {bits}"
     if chosen.type == "cpu":
-        return f"CPU, {torch.get_num_threads()} threads, 32 bits"
-    return f"{chosen.type}, 32 bits"
+        return f"CPU, {count_cores()} threads, {bits}"
+    return f"{chosen.type}, {bits}"
 
 
 def find_weights_at_hand(model: str, weights: str) -> WeightsAtHand:

@@ -68,6 +68,12 @@ def read_config(model: str) -> dict[str, Any]:
     return config
 
 
+def is_vision_transformer(config: dict[str, Any]) -> bool:
+    """Return True if the image tower is open_clip's own vision transformer, not a convolutional or borrowed one."""
+    tower = config["vision_cfg"]
+    return "timm_model_name" not in tower and not isinstance(tower.get("layers"), list)
+
+
 def find_weights(model: str, weights: str, config: dict[str, Any]) -> WeightsFile:
     """The checkpoint that ``weights`` names, fetched if it is a tag.
 

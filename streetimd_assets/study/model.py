@@ -28,6 +28,7 @@ from streetimd_assets.study.concepts import (
     load_concept_set,
 )
 from streetimd_assets.study.effort import EFFORTS, Effort, EffortName
+from streetimd_assets.study.encoder import EncoderChoice
 from streetimd_assets.study.features import Features, without_images
 from streetimd_assets.study.imagery import NO_IMAGES, Budget, Imagery
 from streetimd_assets.study.local_authorities import (
@@ -137,20 +138,6 @@ class Sampling(Section):
                 f"min_points_per_lsoa ({self.min_points_per_lsoa})"
             )
         return self
-
-
-class EncoderChoice(Section):
-    """Which CLIP model reads the images."""
-
-    model: str = Field(
-        default="ViT-B-32-quickgelu", description="open_clip model with 512 dimensions, or streetimd-demo"
-    )
-    weights: str = Field(
-        default="openai", description="open_clip tag, path of a local checkpoint, or 'bundled' for the demo"
-    )
-    batch_size: int = Field(default=32, ge=1, le=1024, description="images embedded together")
-    chunk_size: int = Field(default=2048, ge=1, description="images per resumable chunk file")
-    device: str = Field(default="auto", description="auto, cpu or cuda")
 
 
 class Modelling(Section):

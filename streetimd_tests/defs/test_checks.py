@@ -16,6 +16,7 @@ from streetimd_assets.defs import comparison as comparison_defs
 from streetimd_assets.defs import embedding as embedding_defs
 from streetimd_assets.defs import imagery as imagery_defs
 from streetimd_assets.defs import shapes
+from streetimd_assets.encoders.clip import ClipEncoder
 from streetimd_assets.schemas import TABLES
 from streetimd_assets.science import (
     classification,
@@ -197,7 +198,7 @@ MADE_BY = {
     "panoramas": (panoramas, "locate_panoramas"),
     "imagery_plan": (panoramas, "plan_imagery"),
     "street_images": (imagery_defs, "collect_images"),
-    "image_embeddings": (embedding_defs, "embed_files"),
+    "image_embeddings": (ClipEncoder, "embed_files"),
     "category_embeddings": (classification, "average_prompts"),
     "category_probabilities": (classification, "classify_images"),
     "lsoa_features": (features, "summarise_lsoas"),

@@ -58,6 +58,7 @@ DECIDED_BY = {
     "assessment.n_labels_per_group": {"label_candidates"},
     "assessment.n_examples": {"example_images", "example_words"},
     "encoder.weights": {"image_embeddings", "category_embeddings", "prompt_variants", "concept_directions"},
+    "encoder.precision": {"image_embeddings", "category_embeddings", "prompt_variants", "concept_directions"},
     "encoder.batch_size": set(),
     "imagery.max_connections": set(),
 }
@@ -113,6 +114,7 @@ VALUES = {
     "assessment.n_labels_per_group": 7,
     "assessment.n_examples": 2,
     "encoder.weights": "others",
+    "encoder.precision": "bf16",
     "encoder.batch_size": 7,
     "imagery.max_connections": 3,
 }

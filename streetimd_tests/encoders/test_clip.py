@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def own(checkpoint):
-    return load_encoder("ViT-B-32", str(checkpoint), batch_size=2)
+    return load_encoder("ViT-B-32", str(checkpoint), batch_size=2, precision="fp32")
 
 
 def pictures(n_pictures):

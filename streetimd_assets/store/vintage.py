@@ -1,0 +1,104 @@
+"""The one precision of a study's embeddings, whichever machine made them first.
+
+Weights rounded to 16 bits embed a little otherwise than those of 32, and tables of both are never
+pooled. What is fast differs between machines, so the first that embeds for a study decides and
+writes it down beside the tables; a study embedded before that was written stays as it is.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from streetimd_assets.errors import StoreError
+from streetimd_assets.store.files import written_whole
+from streetimd_assets.store.tables import TableStore
+
+_TABLES = ("image_embeddings", "category_embeddings")
+
+
+def settle_encoder(store: TableStore, identity: str) -> str:
+    """Return the identity under which a study embeds: that given, unless the study has another precision.
+
+    Safe where several machines begin at once: the first to write decides.
+
+    Parameters
+    ----------
+    store
+        The study's tables.
+    identity
+        Of the encoder as it would be here, such as ``ViT-B-32/openai@sha256:0123456789ab bf16``.
+    """
+    told = _read(store)
+    if told is not None and weights_of(told) == weights_of(identity):
+        return told
+    held = Counter(name for name in _held(store) if weights_of(name) == weights_of(identity))
+    settled = held.most_common(1)[0][0] if held else identity
+    if told is not None:
+        # of other weights: this study has changed its encoder
+        record_encoder(store, settled)
+        return settled
+    return _write_first(store, settled)
+
+
+def record_encoder(store: TableStore, identity: str) -> None:
+    """Write down the encoder under which a study embeds from now on; on a disk only to be read, do nothing."""
+    try:
+        with written_whole(_path(store)) as temporary:
+            temporary.write_text(f"{identity}\n", encoding="utf-8")
+    except StoreError:
+        # who may not write here writes no embeddings either
+        return
+
+
+def weights_of(identity: str) -> str:
+    """Return an identity without its precision.
+
+    Examples
+    --------
+    >>> weights_of("ViT-B-32/own file.pt@sha256:0123456789ab bf16")
+    'ViT-B-32/own file.pt@sha256:0123456789ab'
+    """
+    name, at, rest = identity.rpartition("@")
+    return f"{name}{at}{rest.partition(' ')[0]}"
+
+
+def _write_first(store: TableStore, identity: str) -> str:
+    """Write it down unless another was quicker, and return what stands."""
+    path = _path(store)
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(f"{identity}\n", encoding="utf-8")
+        try:
+            # unlike a rename, a link fails where there is one already
+            os.link(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        return _read(store) or identity
+    except OSError:
+        # a disk without links, or only to be read
+        record_encoder(store, identity)
+    return identity
+
+
+def _held(store: TableStore) -> list[str]:
+    """Return the encoder of each part of the tables that name one."""
+    found = []
+    for name in _TABLES:
+        parts = store.local_authorities(name) if store.table(name).is_partitioned else [None]
+        for part in parts:
+            if store.holds(name, part):
+                found += list(store.read(name, part, ["encoder"])["encoder"].unique())
+    return found
+
+
+def _read(store: TableStore) -> str | None:
+    try:
+        return _path(store).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
+
+
+def _path(store: TableStore) -> Path:
+    return store.folder / "tables" / "encoder.txt"
