@@ -71,6 +71,24 @@ def test_same_seed_gives_the_same_tables_also_from_shuffled_rows(farrowby, tmp_p
     assert len(_content(store)) >= 12
 
 
+def test_a_picture_that_has_changed_on_the_disk_is_named_and_not_embedded(collected, instance):
+    study = tiny_study()
+    store = store_of(study, collected)
+    before = _content(store)
+    images = store.read("street_images", "farrowby")
+    path = store.folder / images.loc[images["status"] == "ok", "image_path"].iloc[0]
+    data = path.read_bytes()
+    path.write_bytes(data[:-100] + bytes(100))
+    store.path("image_embeddings", "farrowby").unlink()
+    result = collect(study, collected, "farrowby", instance, assets=["image_embeddings"])
+    assert f"1 pictures of farrowby are not as they were fetched (their SHA-256 differs), the first is {path}" in (
+        failure_sentence(result)
+    )
+    path.unlink()
+    assert collect(study, collected, "farrowby", instance, assets=["street_images", "image_embeddings"]).success
+    assert _content(store) == before
+
+
 def test_an_lsoa_pools_the_embeddings_of_its_own_kept_images_and_of_no_others(farrowby):
     store = store_of(tiny_study(), farrowby)
     rows, embeddings = store.read_embeddings("farrowby")

@@ -15,7 +15,8 @@ import pandas as pd
 
 from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.progress import Progress
+from streetimd_assets.defs.pictures import require_pictures, require_whole
+from streetimd_assets.defs.progress import Pace, Progress
 from streetimd_assets.defs.resources import LazyEncoder
 from streetimd_assets.defs.shapes import find_faults
 from streetimd_assets.defs.table_asset import (
@@ -30,7 +31,6 @@ from streetimd_assets.defs.table_asset import (
     table_asset,
 )
 from streetimd_assets.encoders.base import Encoder
-from streetimd_assets.errors import ImageryError
 from streetimd_assets.science import classification, soundness
 from streetimd_assets.store.images import ImageStore
 from streetimd_assets.store.views import show_table
@@ -169,29 +169,6 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
     return [image_embeddings, category_embeddings]
 
 
-@dataclass
-class Pace:
-    """Images embedded, and the seconds that reading, decoding and embedding them took."""
-
-    n_images: int = 0
-    seconds: float = 0.0
-
-    def add(self, n_images: int, seconds: float) -> None:
-        """Count some more."""
-        self.n_images += n_images
-        self.seconds += seconds
-
-    def described(self, model: Encoder) -> dict[str, Any]:
-        """Return images per second and what share that is of the most this machine could do, if any were new."""
-        if not self.n_images or self.seconds <= 0:
-            return {}
-        rate = self.n_images / self.seconds
-        return {
-            "images_per_second": round(rate, 2),
-            "share_of_matrix_multiply_peak": round(rate / model.images_per_second_at_most, 3),
-        }
-
-
 @dataclass(frozen=True)
 class Embedded:
     """What became of a local authority's images: rows in place and how many were new, or why there are none."""
@@ -217,7 +194,7 @@ def _embed(
     before, matrix = house.store.read_every_embedding(slug)
     known = _places(before, images.assign(encoder=model.identity))
     is_known, pace = known >= 0, Pace()
-    _require_pictures(images[~is_known], house, slug, model.identity)
+    require_pictures(images[~is_known], house, slug, model.identity)
     if is_known.any():
         rows = images[is_known]
         chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
@@ -228,6 +205,7 @@ def _embed(
         if not chunks.holds(fingerprint):
             pictures = [house.folder / path for path in part["image_path"]]
             started = time.monotonic()
+            require_whole(part, house, slug)
             made = model.embed_files(pictures, partial(_tell, progress, done, len(images)))
             pace.add(len(part), time.monotonic() - started)
             results = _sound(house, part, made, model)
@@ -292,25 +270,6 @@ def _set_aside(
     keys = zip(before["image_id"], before["sha256"], strict=True)
     rows = before[is_left & np.array([key in deleted for key in keys], dtype=bool)]
     house.store.set_aside(slug, rows, matrix[rows.index])
-
-
-def _require_pictures(images: pd.DataFrame, house: House, slug: str, encoder: str) -> None:
-    """See that the pictures to be embedded are there.
-
-    Raises
-    ------
-    ImageryError
-        If one has been deleted since: it would have to be fetched, and perhaps paid for, again.
-    """
-    lost = [path for path in images["image_path"] if not (house.folder / path).is_file()]
-    if lost:
-        cost = Acquisition(house).cost_usd(len(lost))
-        raise ImageryError(
-            f"{len(lost):,} pictures of {slug} are no longer kept and were not embedded by {encoder}; fetching "
-            f"them again would cost about ${cost:,.2f}: if that is meant, materialise street_images with "
-            f"fetch_again: true in its configuration (`streetimd run STUDY --local-authority {slug} "
-            "--fetch-again`); if not, name the encoder they were embedded by"
-        )
 
 
 def _rows(images: pd.DataFrame, model: Encoder) -> pd.DataFrame:

@@ -2,6 +2,10 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from streetimd_assets.encoders.base import Encoder
 
 # a line now and then: the log is kept with the run
 SECONDS_BETWEEN_LINES = 15.0
@@ -65,3 +69,26 @@ def in_words(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@dataclass
+class Pace:
+    """Images embedded, and the seconds that reading, decoding and embedding them took."""
+
+    n_images: int = 0
+    seconds: float = 0.0
+
+    def add(self, n_images: int, seconds: float) -> None:
+        """Count some more."""
+        self.n_images += n_images
+        self.seconds += seconds
+
+    def described(self, model: Encoder) -> dict[str, Any]:
+        """Return images per second and what share that is of the most this machine could do, if any were new."""
+        if not self.n_images or self.seconds <= 0:
+            return {}
+        rate = self.n_images / self.seconds
+        return {
+            "images_per_second": round(rate, 2),
+            "share_of_matrix_multiply_peak": round(rate / model.images_per_second_at_most, 3),
+        }
