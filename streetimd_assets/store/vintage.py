@@ -6,6 +6,7 @@ writes it down beside the tables; a study embedded before that was written stays
 """
 
 import os
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def weights_of(identity: str) -> str:
 def _write_first(store: TableStore, identity: str) -> str:
     """Write it down unless another was quicker, and return what stands."""
     path = _path(store)
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary = path.with_name(f".tmp-{uuid.uuid4().hex}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(f"{identity}\n", encoding="utf-8")
