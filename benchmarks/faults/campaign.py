@@ -250,6 +250,10 @@ class Campaign:
                     found.append(f"{name} of {run.slug} has not the {n_rows} rows that are shown")
         return found
 
+    def lacks_images(self, slug: str) -> bool:
+        """Return whether images could not be had, as the table and its check `few_requests_failed` say."""
+        return bool((self.house.store.read("street_images", slug, ["status"])["status"] == "failed").any())
+
     def tables_of_one(self) -> list[str]:
         """Tables that a run of one local authority leaves."""
         return sorted({name.split("/")[1] for name in self.whole if not name.endswith(".jpg")})

@@ -67,6 +67,8 @@ CATEGORIES_DIFFER_IN_WORDS = Check(
 # a softmax sharper than nothing: CLIP's own scale is near 100, that of small models above 10
 _LEAST_SCALE = 5.0
 _LARGEST_DEVIATION = 1e-3
+# copied out of the matrix of all: 64 MiB
+_CARRIED_ON_AT_ONCE = 32_768
 
 
 def assets(house: House) -> list[dg.AssetsDefinition]:
@@ -195,9 +197,8 @@ def _embed(
     known = _places(before, images.assign(encoder=model.identity))
     is_known, pace = known >= 0, Pace()
     require_pictures(images[~is_known], house, slug, model.identity)
-    if is_known.any():
-        rows = images[is_known]
-        chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[is_known]])
+    for rows in _chunks(images[is_known], _CARRIED_ON_AT_ONCE):
+        chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[rows.index]])
     done = n_before = int(is_known.sum())
     progress(done, len(images))
     for part in _chunks(images[~is_known], choice.chunk_size):

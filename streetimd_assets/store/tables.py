@@ -165,7 +165,12 @@ class TableStore:
             parts.insert(0, self.read_embeddings(local_authority))
         # pandas takes the types of a frame without rows into account
         frames = [frame for frame, _ in parts if len(frame)] or [parts[0][0]]
-        return pd.concat(frames, ignore_index=True), np.concatenate([matrix for _, matrix in parts])
+        # of one part no copy is made: it may fill a gigabyte
+        matrices = [matrix for _, matrix in parts if len(matrix)] or [parts[0][1]]
+        return (
+            pd.concat(frames, ignore_index=True),
+            matrices[0] if len(matrices) == 1 else np.concatenate(matrices),
+        )
 
     def set_aside(self, local_authority: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
         """Keep embeddings beside their table, in place of those set aside before: no picture gives them again."""
