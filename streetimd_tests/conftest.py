@@ -36,6 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: not item.path.stem.startswith(first))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_instance_of_another_module() -> None:
+    """Let Dagster forget the instance that it loads definitions by.
+
+    It goes back to the one before when one is closed, and so to one that is gone where two were not closed
+    in the opposite order of their opening.
+    """
+    kept = sys.modules.get("dagster._core.storage.defs_state.base")
+    if kept is not None:
+        kept._current_storage.set(None)
+
+
 def streetimd(*arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own, as a user does."""
     done = subprocess.run(
