@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 Node = tuple[int, float, float]
 Bounds = tuple[float, float, float, float]
 
+# all that decides whether a way is a road, which way it runs and what it is called: half of a file is other tags
+_TAGS = frozenset(
+    ("highway", "name", "oneway", "junction", "access", "area", "motor_vehicle", "motorcar", "service", "tunnel")
+)
+
 
 def cut_out_roads(roads_file: Path, bounds: Bounds, *, highway_classes: Sequence[str], folder: Path) -> Path:
     """Write the ways of some classes that have a node within bounds, whole, to a small file; or find it written.
@@ -39,7 +44,7 @@ def cut_out_roads(roads_file: Path, bounds: Bounds, *, highway_classes: Sequence
     Returns
     -------
     path
-        OpenStreetMap XML: nodes, without tags, and ways.
+        OpenStreetMap XML: nodes, without tags, and ways, with those tags that count.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def _ways_near(
     for way in reading.with_filter(osmium.filter.EntityFilter(osmium.osm.WAY)).with_filter(wanted):
         nodes = _located(cast("osmium.osm.Way", way))
         if any(bounds[0] <= east <= bounds[2] and bounds[1] <= north <= bounds[3] for _, east, north in nodes):
-            ways.append((way.id, dict(way.tags), nodes))
+            ways.append((way.id, {tag.k: tag.v for tag in way.tags if tag.k in _TAGS}, nodes))
     return ways
 
 
