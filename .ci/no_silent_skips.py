@@ -1,15 +1,19 @@
-"""Makes a skipped test a failure, unless it is marked ``live``: what was not run was not tested."""
+"""Makes a skipped test a failure: what was not run was not tested.
+
+Tests that need what this machine cannot have, real servers (``live``) or an NVIDIA GPU (``gpu``), may be skipped.
+"""
 
 from collections.abc import Iterator
 
 import pytest
 
+_MAY_BE_SKIPPED = {"live", "gpu"}
 _skipped: list[tuple[str, str]] = []
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Remember a test that was skipped."""
-    if report.skipped and not hasattr(report, "wasxfail") and "live" not in report.keywords:
+    """Remember a test that was skipped and should not have been."""
+    if report.skipped and not hasattr(report, "wasxfail") and not _MAY_BE_SKIPPED & report.keywords.keys():
         _skipped.append((report.nodeid, _reason(report)))
 
 

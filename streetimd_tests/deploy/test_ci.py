@@ -11,10 +11,9 @@ import pytest
 from streetimd_tests.deploy.compose import REPOSITORY
 
 CI = REPOSITORY / ".ci"
-SETTINGS = "[pytest]\nmarkers =\n    live: asks real servers\n"
+SETTINGS = "[pytest]\nmarkers =\n    live: asks real servers\n    gpu: needs a GPU\n"
 PASSES = "def test_passes(): pass\n"
 SKIPS = "import pytest\n@pytest.mark.skipif(True, reason='no chromium')\ndef test_skips(): pass\n"
-SKIPS_LIVE = f"{SKIPS.replace('def ', '@pytest.mark.live' + chr(10) + 'def ')}"
 SKIPS_WHOLE_FILE = "import pytest\npytest.skip('no server', allow_module_level=True)\n"
 
 
@@ -39,8 +38,9 @@ def test_a_skip_fails_and_its_reason_is_told(tmp_path, tests, reason):
     assert reason in done.stdout
 
 
-def test_a_skip_of_a_test_that_asks_real_servers_passes(tmp_path):
-    done = run_as_ci_does(tmp_path, SKIPS_LIVE)
+@pytest.mark.parametrize("marker", ["live", "gpu"])
+def test_a_skip_of_a_test_that_needs_real_servers_or_a_gpu_passes(tmp_path, marker):
+    done = run_as_ci_does(tmp_path, SKIPS.replace("def ", f"@pytest.mark.{marker}\ndef "))
     assert done.returncode == pytest.ExitCode.OK, done.stdout
     assert "1 passed, 1 skipped" in done.stdout
 

@@ -157,6 +157,7 @@ def test_a_broken_file_stops_either_way_and_is_named(files, demo):
         list(workers.embed_on_gpu([files], demo._preparation, demo._encode_images, torch.device("cpu"), 2))
 
 
+@pytest.mark.gpu
 def test_a_gpu_embeds_as_the_processor_does(files):
     import torch
 
