@@ -3,10 +3,12 @@
 Data © OpenStreetMap contributors, available under the Open Database Licence.
 """
 
+import gc
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +67,20 @@ class RoadChoice:
         )
 
 
+@contextmanager
+def _collecting_garbage_last() -> Iterator[None]:
+    """Let Python look for garbage only afterwards: among the millions of parts of a graph that takes longest."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+            gc.collect()
+
+
+@_collecting_garbage_last()
 def fetch_road_edges(
     lsoas: "gpd.GeoDataFrame",
     *,
@@ -127,6 +143,7 @@ def fetch_road_edges(
     raise RoadError(f"'{folder}' holds answers that cannot be read; empty that folder and run again")
 
 
+@_collecting_garbage_last()
 def read_road_edges(
     lsoas: "gpd.GeoDataFrame",
     *,
@@ -172,6 +189,8 @@ def read_road_edges(
         graph = ox.truncate.truncate_graph_polygon(graph, area, truncate_by_edge=True)
     except ValueError:
         graph = None
+    # graphs are garbage in circles, and there have been two of them
+    gc.collect()
     return _as_edges(_roads_only(graph, choice, f"'{roads_file}'"))
 
 
