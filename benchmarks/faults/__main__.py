@@ -15,6 +15,7 @@ about an hour on two cores.
 
 import argparse
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -155,7 +156,8 @@ def tell(outcome: Outcome) -> None:
 
 
 def first_line(text: str) -> str:
-    return text.strip().splitlines()[0][:150]
+    """Cut a reason to what runs have in common: Dagster names the run in each."""
+    return re.sub(r"\. Marking run .*", "", text.strip().splitlines()[0])[:150]
 
 
 @contextmanager
