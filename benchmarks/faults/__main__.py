@@ -8,7 +8,7 @@ counts what it is asked. Twelve local authorities are collected once undisturbed
 which comes at a random moment between 10% and 90% of progress, or into the complete study before it is run
 once more. What was killed is started again after three seconds, as Docker would. Wanted each time: no image
 that was held is asked for again, no table or picture is torn, every run ends in a state that the UI shows and
-the files bear out, and launching again what failed, or what a check says lacks images, leaves the tables and
+the files bear out, and launching again what failed, or what says that it lacks answers, leaves the tables and
 pictures of the undisturbed study, byte for byte of their contents. Exits 1 if anything else is found. Takes
 about an hour on two cores.
 """
@@ -87,7 +87,7 @@ def plant(here: Campaign, fault: Fault) -> Outcome:
         outcome.asked_again = here.asked_again(before)
         if fault.during is not None:
             outcome.torn = here.torn()
-    if missing := [run.slug for run in outcome.runs if run.status != "SUCCESS" or here.lacks_images(run.slug)]:
+    if missing := [run.slug for run in outcome.runs if run.status != "SUCCESS" or here.lacks_answers(run.slug)]:
         launch_again(here, outcome, missing)
     # what was spoilt on purpose has been made whole by now
     outcome.torn += here.torn()
@@ -104,7 +104,7 @@ def plant(here: Campaign, fault: Fault) -> Outcome:
 
 
 def launch_again(here: Campaign, outcome: Outcome, missing: list[str]) -> None:
-    """Launch what failed, and what a check says lacks images, and see that it completes."""
+    """Launch what failed, and what says that it lacks answers, and see that it completes."""
     before = here.pictures()
     here.launch(missing)
     failed = [run for run in here.wait_until_ended() if run.status != "SUCCESS"]

@@ -250,9 +250,10 @@ class Campaign:
                     found.append(f"{name} of {run.slug} has not the {n_rows} rows that are shown")
         return found
 
-    def lacks_images(self, slug: str) -> bool:
-        """Return whether images could not be had, as the table and its check `few_requests_failed` say."""
-        return bool((self.house.store.read("street_images", slug, ["status"])["status"] == "failed").any())
+    def lacks_answers(self, slug: str) -> bool:
+        """Return whether something was not answered, as ``n_failed`` of panoramas and images tells in the UI."""
+        tables = (self.house.store.read(name, slug, ["status"]) for name in ("panoramas", "street_images"))
+        return any(bool((table["status"] == "failed").any()) for table in tables)
 
     def tables_of_one(self) -> list[str]:
         """Tables that a run of one local authority leaves."""

@@ -27,6 +27,12 @@ HALF_THE_POINTS_HAVE_IMAGERY = Check(
     "or the dates, or choose another source, before trusting features.",
     is_blocking=False,
 )
+FEW_POINTS_WENT_UNANSWERED = Check(
+    "few_points_went_unanswered",
+    "of some points it is not known whether there is a panorama, because the provider did not answer; materialise "
+    "panoramas again, which is free, and what is made of them.",
+    is_blocking=False,
+)
 PANORAMAS_STAND_IN_THEIR_LSOA = Check(
     "panoramas_stand_in_their_lsoa",
     "positions and LSOAs disagree; materialise lsoa_boundaries, sample_points and panoramas again.",
@@ -81,7 +87,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         pool=choice.source,
         retry_policy=patience(),
         deps=told[1:],
-        checks=[HALF_THE_POINTS_HAVE_IMAGERY, PANORAMAS_STAND_IN_THEIR_LSOA],
+        checks=[HALF_THE_POINTS_HAVE_IMAGERY, FEW_POINTS_WENT_UNANSWERED, PANORAMAS_STAND_IN_THEIR_LSOA],
     )
     def panoramas(
         context: dg.AssetExecutionContext, sample_points: pd.DataFrame, lsoa_boundaries: pd.DataFrame
@@ -111,7 +117,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         apart_m = geography.largest_position_disagreement(found)
         astray = geography.wrong_lsoa_share(found, lsoas)
         counts = found["status"].value_counts()
-        share = panorama_science.answered_share(found)
+        share, n_failed = panorama_science.answered_share(found), int(counts.get("failed", 0))
         return Made(
             found,
             {
@@ -121,6 +127,7 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             },
             [
                 HALF_THE_POINTS_HAVE_IMAGERY.result(share >= 0.5, usable_share=share),
+                FEW_POINTS_WENT_UNANSWERED.result(n_failed <= 0.01 * len(found), n_failed=n_failed),
                 PANORAMAS_STAND_IN_THEIR_LSOA.result(
                     astray == 0 and apart_m < 1, wrong_lsoa_share=astray, grid_and_degrees_apart_m=apart_m
                 ),

@@ -238,6 +238,7 @@ SPOILT = [
     ("sample_points", "points_lie_in_their_lsoa", roll("lsoa_code")),
     ("sample_points", "most_lsoas_are_sampled", every_second),
     ("panoramas", "half_the_points_have_imagery", in_part(0.8, status="no_imagery")),
+    ("panoramas", "few_points_went_unanswered", in_part(0.1, status="failed")),
     ("panoramas", "panoramas_stand_in_their_lsoa", roll("lsoa_code")),
     ("imagery_plan", "planned_images_add_up", put(n_images_held=1)),
     ("imagery_plan", "most_lsoas_have_imagery", put(n_panoramas=0)),
