@@ -1,7 +1,6 @@
 """Running a study from the terminal: what is out of date, and what a killed process leaves behind."""
 
 import os
-import socket
 import subprocess
 import sys
 import uuid
@@ -11,9 +10,10 @@ import pytest
 
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
-from streetimd_assets.defs.running import PROCESS_TAG, end_dead_runs
+from streetimd_assets.defs.running import cores_shared, end_dead_runs
 from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.settings import Settings
+from streetimd_assets.store.runs_at_work import RunsAtWork
 from streetimd_tests.graph import collect, new_instance, tiny_study
 
 FIRST = ["lsoa_boundaries", "road_segments", "deprivation_indices", "sample_points", "panoramas"]
@@ -70,19 +70,25 @@ def test_a_change_that_was_stopped_half_way_is_finished_by_the_next_run(tmp_path
 
 
 def test_runs_whose_process_was_killed_are_ended_and_others_are_left(tmp_path):
-    gone = subprocess.Popen([sys.executable, "-c", "pass"])
-    gone.wait()
-    with new_instance(tmp_path / "dagster") as instance:
-        runs = {}
-        for name, process in {"dead": gone.pid, "alive": os.getpid()}.items():
-            runs[name] = instance.add_run(
-                dg.DagsterRun(
-                    job_name="collect",
-                    run_id=str(uuid.uuid4()),
-                    status=dg.DagsterRunStatus.STARTED,
-                    tags={PROCESS_TAG: f"{socket.gethostname()}:{process}"},
-                )
-            ).run_id
-        assert end_dead_runs(instance) == 1
-        assert instance.get_run_by_id(runs["dead"]).status == dg.DagsterRunStatus.FAILURE
-        assert instance.get_run_by_id(runs["alive"]).status == dg.DagsterRunStatus.STARTED
+    runs = {name: str(uuid.uuid4()) for name in ("dead", "alive", "of_another_kind")}
+    hold = (
+        "import os, sys; from pathlib import Path; from streetimd_assets.store.runs_at_work import RunsAtWork\n"
+        "with RunsAtWork(Path(sys.argv[1])).holding(sys.argv[2]): os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", hold, str(tmp_path), runs["dead"]], check=False)
+    with new_instance(tmp_path / "dagster") as instance, RunsAtWork(tmp_path).holding(runs["alive"]):
+        for run_id in runs.values():
+            started = dg.DagsterRunStatus.STARTED
+            instance.add_run(dg.DagsterRun(job_name="collect", run_id=run_id, status=started))
+        assert end_dead_runs(instance, Settings("demo", tmp_path)) == 1
+        statuses = {name: instance.get_run_by_id(run_id).status.value for name, run_id in runs.items()}
+        assert statuses == {"dead": "FAILURE", "alive": "STARTED", "of_another_kind": "STARTED"}
+
+
+def test_cores_are_shared_only_while_local_authorities_run(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with cores_shared(1000):
+        assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("3", "1")
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    assert "OPENBLAS_NUM_THREADS" not in os.environ

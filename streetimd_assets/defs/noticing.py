@@ -12,6 +12,7 @@ from dagster._core.executor.in_process import InProcessExecutor
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 
+from streetimd_assets.defs.waiting import sleep_while_waiting
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.runs_at_work import RunsAtWork
 
@@ -40,6 +41,7 @@ class _Noticed(InProcessExecutor):
 
 
 def _create(context: dg.InitExecutorContext) -> InProcessExecutor:
+    sleep_while_waiting()
     plain: Any = dg.in_process_executor.executor_creation_fn
     made = plain(context)
     return _Noticed(made.retries, made.step_dependency_config)

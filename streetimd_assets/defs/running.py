@@ -3,12 +3,12 @@
 import multiprocessing
 import os
 import shutil
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from functools import cached_property
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -21,13 +21,14 @@ from streetimd_assets.defs.house import House
 from streetimd_assets.defs.jobs import WORDS
 from streetimd_assets.defs.refreshing import REFRESHED
 from streetimd_assets.defs.staleness import out_of_date
+from streetimd_assets.defs.waiting import sleep_while_waiting
 from streetimd_assets.errors import StreetIMDError
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.files import room_needed_for
+from streetimd_assets.store.runs_at_work import RunsAtWork
 from streetimd_assets.study import load_study
 
 LAUNCH_TAG = "streetimd/launch"
-PROCESS_TAG = "streetimd/process"
 Say = Callable[[str], None]
 
 
@@ -144,7 +145,7 @@ def _prepare(settings: Settings, local_authorities: Iterable[str] | None) -> lis
     prepare_dagster_home(settings)
     House(study, settings).store.sweep()
     with dg.DagsterInstance.get() as instance:
-        end_dead_runs(instance)
+        end_dead_runs(instance, settings)
     return chosen
 
 
@@ -176,9 +177,9 @@ class Launch:
             If a run fails, or its process is killed.
         """
         tag = uuid.uuid4().hex
-        _share_cores(min(self._n_workers, len(partitions)))
         spawning = multiprocessing.get_context("spawn")
         with (
+            cores_shared(min(self._n_workers, len(partitions))),
             dg.DagsterInstance.get() as instance,
             # a fresh process now and then gives its memory back
             ProcessPoolExecutor(self._n_workers, mp_context=spawning, max_tasks_per_child=8) as pool,
@@ -247,40 +248,34 @@ class Launch:
         return build_defs(self._house.study, self._settings)
 
 
-def _share_cores(n_processes: int) -> None:
-    """Give each process started from here its part of the cores.
+@contextmanager
+def cores_shared(n_processes: int) -> Iterator[None]:
+    """Give each process started meanwhile its part of the cores, where the user has not said otherwise.
 
     Libraries that start a thread per core in every process make the threads wait for one another.
     """
     n_threads = str(max(1, (os.cpu_count() or 1) // n_processes))
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = n_threads
+    chosen = [name for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if name not in os.environ]
+    os.environ |= dict.fromkeys(chosen, n_threads)
+    try:
+        yield
+    finally:
+        for name in chosen:
+            del os.environ[name]
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> int:
+def end_dead_runs(instance: dg.DagsterInstance, settings: Settings) -> int:
     """Mark runs whose process is gone as failed and give their pool slots back; return how many.
 
     A killed process cannot do so itself, and the next run would wait for its slot for ever.
     """
     unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    runs = instance.get_runs(RunsFilter(statuses=unfinished))
-    dead = [run for run in runs if _is_dead(run.tags.get(PROCESS_TAG))]
+    at_work = RunsAtWork(settings.data_root)
+    dead = [run for run in instance.get_runs(RunsFilter(statuses=unfinished)) if at_work.is_gone(run.run_id)]
     for run in dead:
         instance.report_run_failed(run, "its process was killed")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(dead)
-
-
-def _is_dead(process: str | None) -> bool:
-    host, _, number = (process or "").partition(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False
 
 
 def _execute(
@@ -289,13 +284,15 @@ def _execute(
     """Run some assets of a job in this process; its events go to the instance the user interface shows."""
     from streetimd_assets.definitions import build_defs
 
-    definitions = build_defs(load_study(settings.study), settings)
-    with dg.DagsterInstance.get() as instance:
+    sleep_while_waiting()
+    definitions, run_id = build_defs(load_study(settings.study), settings), str(uuid.uuid4())
+    with dg.DagsterInstance.get() as instance, RunsAtWork(settings.data_root).holding(run_id):
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
+            run_id=run_id,
             partition_key=partition,
             asset_selection=[dg.AssetKey(name) for name in assets],
-            tags={LAUNCH_TAG: tag, PROCESS_TAG: f"{socket.gethostname()}:{os.getpid()}"},
+            tags={LAUNCH_TAG: tag},
             raise_on_error=False,
             # the terminal shows progress; the whole log is in the user interface
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}, **run_config},

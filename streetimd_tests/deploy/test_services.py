@@ -123,7 +123,7 @@ def test_runs_that_are_killed_with_the_code_server_fail_in_one_sentence_and_succ
     wait_for_location(services)
     again = launch(services, ["road_segments", "sample_points"], PARTITION)
     assert wait_until_ended(services, again, PATIENCE_S)["status"] == "SUCCESS", services.log("code")
-    assert [*locks.iterdir()] == []
+    assert [path.stem for path in locks.iterdir()] == [run_id]
 
 
 def test_the_password_is_in_no_log(services, run):

@@ -78,7 +78,6 @@ class Collection:
         self._is_stopped = False
         # in a row, and in all
         self._n_silent = self._n_silences = 0
-        self._silence = ""
         self._problem: BaseException | None = None
         self._plan(recorded)
 
@@ -124,12 +123,6 @@ class Collection:
                     await asyncio.gather(*workers, return_exceptions=True)
         if self._problem is not None:
             raise self._problem
-        # of all there are: one picture that never comes must not stop a collection that lacks only that
-        if self._n_silences > MOST_SILENT_SHARE * len(self.planned):
-            raise ImageryError(
-                f"'{self._source.name}' did not answer {self._n_silences:,} requests ({self._silence}); check the "
-                f"network, or go on later: {self.what_is_held()}"
-            ).passing()
 
     async def _work(self, shots: Iterator[Shot], web: Web, pool: ThreadPoolExecutor) -> None:
         """Take the next shot of those that all workers share, until there is none or something stops them."""
@@ -158,11 +151,12 @@ class Collection:
         except NoAnswer as silence:
             self._n_silent += 1
             self._n_silences += 1
-            self._silence = str(silence)
-            if self._n_silent >= GIVE_UP_AFTER:
+            # of all there are: one picture that never comes must not stop a collection that lacks only that
+            if self._n_silent >= GIVE_UP_AFTER or self._n_silences > MOST_SILENT_SHARE * len(self.planned):
                 raise ImageryError(
-                    f"'{self._source.name}' did not answer {self._n_silent} requests in a row ({silence}); "
-                    f"check the network, or go on later: {self.what_is_held()}"
+                    f"'{self._source.name}' did not answer {self._n_silences:,} requests, the last "
+                    f"{self._n_silent:,} in a row ({silence}); check the network, or go on later: "
+                    f"{self.what_is_held()}"
                 ).passing() from None
             return str(silence)
         self._n_silent = 0

@@ -129,17 +129,17 @@ class GoogleStreetView:
                         f"Google Street View did not answer {n_unanswered} questions in a row "
                         f"({rows[number]['status_detail']}); check the network, or go on later"
                     ).passing()
+                # as soon as it is sure that this will be no result: the sooner it is tried again
+                if n_silences > MOST_SILENT_SHARE * len(asked):
+                    raise ImageryError(
+                        f"Google Street View did not answer {n_silences:,} of {len(asked):,} questions "
+                        f"({rows[number]['status_detail']}); check the network, or go on later"
+                    ).passing()
                 n_done += 1
                 if progress is not None and (n_done % _PROGRESS_EVERY == 0 or n_done == len(asked)):
                     progress(n_done, len(asked))
 
         await _all_of(ask_for_the_rest() for _ in range(min(self.choice.max_connections, len(asked))))
-        if n_silences > MOST_SILENT_SHARE * len(asked):
-            silent = next(row["status_detail"] for row in rows if row["status"] == "failed")
-            raise ImageryError(
-                f"Google Street View did not answer {n_silences:,} of {len(asked):,} questions ({silent}); check "
-                "the network, or go on later"
-            ).passing()
         return pd.DataFrame(rows, columns=list(ANSWER_COLUMNS))
 
     def shots_of(self, panorama: Mapping[str, Any]) -> tuple[Shot, ...]:
