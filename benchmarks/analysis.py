@@ -11,7 +11,6 @@ embedded and no result says anything about a place.
 
 import argparse
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
+from benchmarks.processes import peak_mib
 from streetimd_assets.definitions import build_defs
 from streetimd_assets.defs.house import House
 from streetimd_assets.schemas import EMBEDDING_DIMENSIONS
@@ -70,8 +70,7 @@ def measure(house: House, home: Path) -> None:
     }
     for step, seconds in sorted(took.items(), key=lambda pair: -pair[1]):
         print(f"{seconds:8.1f} s  {step}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{time.monotonic() - began:8.1f} s  in all; the largest process {peak:,.0f} MiB")
+    print(f"{time.monotonic() - began:8.1f} s  in all; the largest process {peak_mib():,.0f} MiB")
 
 
 def write_study_wide(house: House) -> None:

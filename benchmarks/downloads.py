@@ -15,7 +15,6 @@ import asyncio
 import functools
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.findings import Finding, conclude, parser
+from benchmarks.processes import peak_mib
 
 LATENCY_S = 0.05
 N_CONNECTIONS = 64
@@ -194,10 +194,7 @@ def measure_here(way: str, address: str, n_images: int) -> None:
         started, used = time.monotonic(), time.process_time()
         WAYS[way][0](address, Path(folder), n_images)
         seconds, cpu_s = time.monotonic() - started, time.process_time() - used
-    # Linux counts in KiB, macOS in bytes
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    largest_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(json.dumps({"rate": n_images / seconds, "cpu_ms": 1000 * cpu_s / n_images, "mib": largest_mib}))
+    print(json.dumps({"rate": n_images / seconds, "cpu_ms": 1000 * cpu_s / n_images, "mib": peak_mib()}))
 
 
 def measure(way: str, address: str, n_images: int) -> dict[str, float]:

@@ -16,7 +16,6 @@ import functools
 import io
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ import numpy as np
 
 from benchmarks.downloads import draw_jpegs
 from benchmarks.findings import Finding, conclude, parser
+from benchmarks.processes import peak_mib
 from streetimd_assets.encoders import load_encoder
 
 MODEL = "ViT-B-32"
@@ -140,6 +140,7 @@ def on_processor(checkpoint: Path, paths: list[Path]) -> Iterator[Finding]:
     loop = ("a loop, 32 bits, one at a time", typical["loop"])
     yield of_rate(f"{END_TO_END}, bf16", typical["bf16"], beside=loop[0], other=loop[1], wanted=wanted)
     yield of_rate(f"{END_TO_END}, fp32", typical["fp32"], beside=loop[0], other=loop[1])
+    yield of_rate(f"{END_TO_END}, bf16", typical["bf16"], beside="the same in fp32", other=typical["fp32"])
     peer = "DataLoader of 2 processes, batches of 32, 32 bits"
     yield of_rate(f"{END_TO_END}, bf16", typical["bf16"], beside=peer, other=typical["peer"])
     yield of_rate(f"{END_TO_END}, fp32", typical["fp32"], beside=peer, other=typical["peer"])
@@ -168,10 +169,7 @@ def measure_memory(checkpoint: Path, folder: Path) -> None:
     """Embed in this process and print the most memory it had."""
     encoder = load_encoder(MODEL, str(checkpoint), device="cpu")
     encoder.embed_files(sorted(folder.glob("*.jpg"))[:N_MEMORY])
-    # Linux counts in KiB, macOS in bytes
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    print(json.dumps({"mib": mib, "precision": encoder.computing.precision}))
+    print(json.dumps({"mib": peak_mib(), "precision": encoder.computing.precision}))
 
 
 def decode_all(paths: list[Path]) -> None:

@@ -9,6 +9,7 @@ import json
 import operator
 import os
 import platform
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -109,7 +110,9 @@ def conclude(name: str, findings: Iterable[Finding], *, keep: bool) -> int:
 def write(name: str, findings: Sequence[Finding]) -> None:
     """Keep the findings of a command and the machine that they are of."""
     RESULTS.mkdir(exist_ok=True)
-    kept = {"command": f"python -m benchmarks.{name}", "machine": machine(), "findings": [*map(asdict, findings)]}
+    switches = [switch for switch in sys.argv[1:] if switch != "--keep"]
+    command = " ".join([f"python -m benchmarks.{name}", *switches])
+    kept = {"command": command, "machine": machine(), "findings": [*map(asdict, findings)]}
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -9,7 +9,6 @@ part in Dagster as a run would. Then measures what a user waits for, in the stor
 worse than what is wanted of it, which is what two cores should manage with room to spare.
 """
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import dagster as dg
 import pandas as pd
 
 from benchmarks.findings import Finding, conclude, parser
+from benchmarks.processes import peak_mib
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.defs.study_wide import read_waist
@@ -61,8 +61,7 @@ def main() -> int:
 def measure(house: House) -> Iterator[Finding]:
     """Measure in the store and in the browser."""
     yield from in_the_store(house)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    yield Finding("largest process of the store's part", peak, "MiB")
+    yield Finding("largest process of the store's part", peak_mib(), "MiB")
     yield from in_the_browser(house.settings)
 
 

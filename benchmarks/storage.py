@@ -51,7 +51,7 @@ class Ways:
         values = pa.FixedSizeListArray.from_arrays(pa.array(self.embeddings.ravel()), 512)
         rows = pa.Table.from_pandas(self.images, preserve_index=False).append_column("embedding", values)
         with duckdb.connect() as connection:
-            connection.execute(f"ATTACH '{self.direct_file}' AS direct (BLOCK_SIZE 262144)")
+            connection.execute(f"ATTACH '{self.direct_file}' AS direct (BLOCK_SIZE 262144, ROW_GROUP_SIZE 61440)")
             connection.execute("SET force_compression = 'uncompressed'")
             connection.register("rows", rows)
             connection.execute("CREATE TABLE direct.image_embeddings AS SELECT * FROM rows")

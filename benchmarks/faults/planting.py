@@ -149,7 +149,7 @@ def spoilt_tables(campaign: Campaign) -> Iterator[list[str]]:
 
 @contextmanager
 def cut_pictures(campaign: Campaign) -> Iterator[list[str]]:
-    """Cut a picture of each local authority in half, as a power failure may."""
+    """Cut a picture of four local authorities in half, as a power failure may."""
     for slug in campaign.slugs[:4]:
         cut_in_half(picture_of(campaign, slug), campaign)
         forget_embeddings(campaign, slug)
@@ -158,7 +158,7 @@ def cut_pictures(campaign: Campaign) -> Iterator[list[str]]:
 
 @contextmanager
 def rotten_pictures(campaign: Campaign) -> Iterator[list[str]]:
-    """Write over a picture of each local authority in its length, as a bad disk may."""
+    """Write over a picture of four local authorities in its length, as a bad disk may."""
     chosen = campaign.slugs[:4]
     paths = [picture_of(campaign, slug) for slug in chosen]
     for slug, path in zip(chosen, paths, strict=True):

@@ -112,8 +112,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             refuse_where_not_met("image_embeddings", done.refused)
             results = _judge(house, slug, images)
             show_table(house.store, "image_embeddings")
+            encoder.lead()
             n_deleted = 0
-            if not acquisition.retains_images and done.n_rows == len(images):
+            # never before it is sure that they have been embedded as they should
+            is_sound = all(result.passed or result.severity != dg.AssetCheckSeverity.ERROR for result in results)
+            if not acquisition.retains_images and done.n_rows == len(images) and is_sound:
                 kept = ImageStore(house.folder, slug)
                 with kept.alone():
                     n_deleted = kept.purge()

@@ -11,6 +11,8 @@ from streetimd_assets.defs.acquisition import Acquisition
 from streetimd_assets.defs.house import House
 from streetimd_assets.errors import ImageryError
 
+_NAMED = 20
+
 
 def require_pictures(images: pd.DataFrame, house: House, slug: str, encoder: str) -> None:
     """See that the pictures to be embedded are there.
@@ -43,10 +45,11 @@ def require_whole(images: pd.DataFrame, house: House, slug: str) -> None:
         found = list(readers.map(lambda path: _hash_file(house.folder / path), images["image_path"]))
     changed = images["image_path"][images["sha256"].to_numpy() != np.array(found, dtype=object)]
     if len(changed):
+        named = ", ".join(str(house.folder / path) for path in changed[:_NAMED])
         raise ImageryError(
-            f"{len(changed):,} pictures of {slug} are not as they were fetched (their SHA-256 differs), the first "
-            f"is {house.folder / changed.iloc[0]}: restore them from a copy, or delete these files and materialise "
-            "street_images and image_embeddings again, which asks for them anew"
+            f"{len(changed):,} of {len(images):,} pictures of {slug} looked at are not as they were fetched (their "
+            f"SHA-256 differs): restore them from a copy, or delete them and materialise street_images and "
+            f"image_embeddings again, which asks for them anew: {named}{', …' if len(changed) > _NAMED else ''}"
         )
 
 

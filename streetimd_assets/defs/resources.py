@@ -22,7 +22,7 @@ class LazyEncoder:
     def loaded(self) -> Encoder:
         """The encoder itself."""
         choice = self._choice
-        encoder = load_encoder(
+        return load_encoder(
             choice.model,
             choice.weights,
             batch_size=choice.batch_size,
@@ -30,6 +30,11 @@ class LazyEncoder:
             precision=choice.precision,
             settle=lambda identity: settle_encoder(self._store, identity),
         )
-        if choice.precision != "auto":
-            record_encoder(self._store, encoder.identity)
-        return encoder
+
+    def lead(self) -> None:
+        """Let a precision that the study asks for be what it is embedded in from now on.
+
+        Called once images have been embedded in it; what only reads embeddings leaves the study's as it is.
+        """
+        if self._choice.precision != "auto":
+            record_encoder(self._store, self.loaded.identity)

@@ -67,7 +67,7 @@ class ClipEncoder:
 
     @cached_property
     def images_per_second_at_most(self) -> float:
-        """Pictures that could be embedded each second if matrices were all: measured once, in a second."""
+        """Pictures that could be embedded each second if matrices were all: measured once."""
         shape = matrix_shape(self._network, self.computing.batch_size)
         return measure_peak(self.computing, shape) / count_operations(self._network, self._preparation.size)
 

@@ -32,7 +32,7 @@ def build_network(model: str, checkpoint: WeightsFile, computing: Computing) -> 
             model, pretrained_text=False, force_preprocess_cfg=checkpoint.preprocessing
         )
     if computing.precision == "bf16":
-        # before the weights are read, which are rounded as they are copied: both in 32 bits take 600 MB more
+        # before the weights are read, which are rounded as they are copied: both in 32 bits take 300 MB more
         network.to(torch.bfloat16)
         network.logit_scale.data = network.logit_scale.data.float()
     try:

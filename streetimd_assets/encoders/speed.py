@@ -51,7 +51,7 @@ def matrix_shape(network: Any, batch_size: int) -> tuple[int, int, int]:
 def measure_peak(computing: Computing, shape: tuple[int, int, int]) -> float:
     """Measure how many operations a second this machine does when it only multiplies matrices.
 
-    Takes a fraction of a second, with the workers that embedding has.
+    Takes a fraction of a second for a batch of 32, with the workers that embedding has.
 
     Parameters
     ----------

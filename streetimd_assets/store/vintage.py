@@ -8,9 +8,10 @@ writes it down beside the tables; a study embedded before that was written stays
 import os
 import uuid
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
-from streetimd_assets.errors import StoreError
+from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
 from streetimd_assets.store.files import written_whole
 from streetimd_assets.store.tables import TableStore
 
@@ -29,22 +30,16 @@ def settle_encoder(store: TableStore, identity: str) -> str:
     identity
         Of the encoder as it would be here, such as ``ViT-B-32/openai@sha256:0123456789ab bf16``.
     """
-    told = _read(store)
-    if told is not None and weights_of(told) == weights_of(identity):
+    if (told := _read(store, identity)) is not None:
         return told
     held = Counter(name for name in _held(store) if weights_of(name) == weights_of(identity))
-    settled = held.most_common(1)[0][0] if held else identity
-    if told is not None:
-        # of other weights: this study has changed its encoder
-        record_encoder(store, settled)
-        return settled
-    return _write_first(store, settled)
+    return _write_first(store, held.most_common(1)[0][0] if held else identity)
 
 
 def record_encoder(store: TableStore, identity: str) -> None:
     """Write down the encoder under which a study embeds from now on; on a disk only to be read, do nothing."""
     try:
-        with written_whole(_path(store)) as temporary:
+        with written_whole(_path(store, identity)) as temporary:
             temporary.write_text(f"{identity}\n", encoding="utf-8")
     except StoreError:
         # who may not write here writes no embeddings either
@@ -65,7 +60,7 @@ def weights_of(identity: str) -> str:
 
 def _write_first(store: TableStore, identity: str) -> str:
     """Write it down unless another was quicker, and return what stands."""
-    path = _path(store)
+    path = _path(store, identity)
     temporary = path.with_name(f".tmp-{uuid.uuid4().hex}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +71,7 @@ def _write_first(store: TableStore, identity: str) -> str:
         finally:
             temporary.unlink(missing_ok=True)
     except FileExistsError:
-        return _read(store) or identity
+        return _read(store, identity) or identity
     except OSError:
         # a disk without links, or only to be read
         record_encoder(store, identity)
@@ -89,17 +84,19 @@ def _held(store: TableStore) -> list[str]:
     for name in _TABLES:
         parts = store.local_authorities(name) if store.table(name).is_partitioned else [None]
         for part in parts:
-            if store.holds(name, part):
+            # one that cannot be read is made anew, and has no say
+            with suppress(TableMissingError, TableUnreadableError):
                 found += list(store.read(name, part, ["encoder"])["encoder"].unique())
     return found
 
 
-def _read(store: TableStore) -> str | None:
+def _read(store: TableStore, identity: str) -> str | None:
     try:
-        return _path(store).read_text(encoding="utf-8").strip() or None
+        return _path(store, identity).read_text(encoding="utf-8").strip() or None
     except OSError:
         return None
 
 
-def _path(store: TableStore) -> Path:
-    return store.folder / "tables" / "encoder.txt"
+def _path(store: TableStore, identity: str) -> Path:
+    """Return the file for these weights: a study that changes them, and back, finds its precision again."""
+    return store.folder / "tables" / f"encoder-{weights_of(identity).rpartition(':')[2]}.txt"

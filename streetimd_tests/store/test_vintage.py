@@ -46,6 +46,12 @@ def test_what_most_local_authorities_have_is_kept(store):
     assert settle_encoder(store, FULL) == HALF
 
 
+def test_embeddings_that_cannot_be_read_have_no_say(store):
+    embed(store, "camden", FULL)
+    store.path("image_embeddings", "camden").write_bytes(b"no table")
+    assert settle_encoder(store, HALF) == HALF
+
+
 def test_other_weights_decide_anew_and_find_their_own_embeddings_again(store):
     embed(store, "camden", FULL)
     assert settle_encoder(store, OTHER) == OTHER
@@ -67,7 +73,7 @@ def test_machines_that_begin_at_once_agree(store):
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(begin, range(8)))) == 1
-    assert [path.name for path in (store.folder / "tables").iterdir()] == ["encoder.txt"]
+    assert [path.name for path in (store.folder / "tables").iterdir()] == ["encoder-0123456789ab.txt"]
 
 
 @pytest.mark.parametrize("identity", [FULL, HALF])
@@ -79,8 +85,11 @@ def test_an_encoder_follows_the_store_and_an_explicit_precision_leads_it(store):
     choice = EncoderChoice(model="streetimd-demo", weights="bundled", device="cpu")
     plain = LazyEncoder(choice, store).loaded
     assert (plain.computing.precision, plain.identity[-4:]) == ("fp32", plain.weights_sha256[8:12])
-    asked = LazyEncoder(choice.model_copy(update={"precision": "bf16"}), store).loaded
-    assert asked.identity == f"{plain.identity} bf16"
+    asked = LazyEncoder(choice.model_copy(update={"precision": "bf16"}), store)
+    assert asked.loaded.identity == f"{plain.identity} bf16"
+    # who only asks changes nothing
+    assert LazyEncoder(choice, store).loaded.identity == plain.identity
+    asked.lead()
     followed = LazyEncoder(choice, store).loaded
-    assert (followed.identity, followed.computing.precision) == (asked.identity, "bf16")
+    assert (followed.identity, followed.computing.precision) == (asked.loaded.identity, "bf16")
     assert followed.logit_scale == plain.logit_scale

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 MOST_BYTES = 30_000_000
-# the largest 360 degree panoramas have 16384 x 8192 pixels, which is two thirds of this
-MOST_PIXELS = 200_000_000
+# the largest 360 degree panoramas have 16384 x 8192 pixels, which is three quarters of this; those that embed
+# pictures open them with Pillow, which refuses more than 178,956,970
+MOST_PIXELS = 178_000_000
 SHORTEST_SIDE_PX = 32
 # a picture is of one colour if this share of it lies within so many levels, of 255, of its median
 UNIFORM_SHARE = 0.96
@@ -51,7 +52,7 @@ def check_image(data: bytes) -> ImageCheck:
     -------
     check
         ``invalid_image`` if the file is not a JPEG, PNG or WebP picture, breaks off, has more than
-        30 million bytes or 200 million pixels, has a side shorter than 32 pixels, is a provider's card
+        30 million bytes or 178 million pixels, has a side shorter than 32 pixels, is a provider's card
         for a place without imagery, or is of one colour but for a twenty-fifth of it, which is what
         such a card with a line of text looks like.
 
