@@ -24,6 +24,7 @@ import pandas as pd
 
 from benchmarks.findings import Finding, conclude, parser
 from benchmarks.processes import peak_mib
+from streetimd_assets.defs.correlation import LIGHT
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.defs.study_wide import read_waist
@@ -34,6 +35,7 @@ from streetimd_assets.study import load_study
 from streetimd_tests.store.rows import rows_of
 from streetimd_tests.ui.dagster_page import browser_page, served_ui
 
+N_LSOAS = 20
 STUDY, LOCATION = "england", "streetimd_assets.definitions"
 TABLES = ("lsoa_boundaries", "deprivation_indices", "imagery_plan", "lsoa_features")
 JOIN = "SELECT count(*) AS n FROM " + " JOIN ".join(
@@ -45,7 +47,7 @@ FEW_FILES = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 
 def main() -> int:
     """Measure, print, and return 1 if anything is too much."""
     switches = parser(__doc__)
-    switches.add_argument("--lsoas", type=int, default=20, help="LSOAs of each local authority (England: 114)")
+    switches.add_argument("--lsoas", type=int, default=N_LSOAS, help="LSOAs of each local authority (England: 114)")
     chosen = switches.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(STUDY, Path(folder))
@@ -55,12 +57,12 @@ def main() -> int:
         print(
             f"{n_parts} local authorities, {n_parts * chosen.lsoas:,} LSOAs, {len(TABLES)} tables, {size_of(house)}"
         )
-        return conclude("load", measure(house), keep=chosen.keep)
+        return conclude("load", measure(house, chosen.lsoas), keep=chosen.keep)
 
 
-def measure(house: House) -> Iterator[Finding]:
+def measure(house: House, n_lsoas: int) -> Iterator[Finding]:
     """Measure in the store and in the browser."""
-    yield from in_the_store(house)
+    yield from in_the_store(house, n_lsoas)
     yield Finding("largest process of the store's part", peak_mib(), "MiB")
     yield from in_the_browser(house.settings)
 
@@ -85,10 +87,13 @@ def size_of(house: House) -> str:
     return f"{len(files):,} files, {sum(path.stat().st_size for path in files) / 2**20:,.0f} MiB"
 
 
-def in_the_store(house: House) -> Iterator[Finding]:
+def in_the_store(house: House, n_lsoas: int) -> Iterator[Finding]:
     """Views, study-wide reads, and queries with the files that shells allow."""
     yield timed("views written anew", 3, lambda: rebuild_views(house.store))
-    yield timed("features and deprivation of all read for an analysis", 60, lambda: read_waist(house, []))
+    # what is read grows with the LSOAs, and the time with it
+    times = max(1.0, n_lsoas / N_LSOAS)
+    yield timed("mean embeddings and deprivation of all read", 10 * times, lambda: read_waist(house, [], LIGHT))
+    yield timed("all features and deprivation of all read", 60 * times, lambda: read_waist(house, []))
     yield timed("a query that joins four tables over all", 3, lambda: expect_all(house, query(house.folder, JOIN)))
     yield timed("the same asked anew, by a shell that allows 1,024 files", 6, lambda: ask_in_a_shell(house, 4096))
     one = house.study.slugs[0]

@@ -37,6 +37,20 @@ Progress = Callable[[int, int], None]
 Views = Mapping[float | None, bytes]
 
 
+def most_silences_in_a_row(n_at_once: int) -> int:
+    """Return after how many unanswered requests in a row a provider counts as gone.
+
+    Each has been sent several times by then. Three from each connection are enough; of few connections,
+    some more are waited for, and of very many, fewer.
+
+    Examples
+    --------
+    >>> [most_silences_in_a_row(n_at_once) for n_at_once in (1, 8, 32, 256)]
+    [20, 24, 96, 100]
+    """
+    return min(100, max(20, 3 * n_at_once))
+
+
 class FetchFailed(Exception):
     """One image could not be had; its text says why, and the next image is asked for."""
 

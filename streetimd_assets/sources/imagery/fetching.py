@@ -7,7 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from streetimd_assets.errors import ImageryError
-from streetimd_assets.sources.imagery.base import MOST_SILENT_SHARE, FetchFailed, ImagerySource, Shot, Views
+from streetimd_assets.sources.imagery.base import (
+    MOST_SILENT_SHARE,
+    FetchFailed,
+    ImagerySource,
+    Shot,
+    Views,
+    most_silences_in_a_row,
+)
 from streetimd_assets.sources.imagery.checking import ImageCheck, check_image
 from streetimd_assets.sources.imagery.image_rows import (
     CHUNK,
@@ -30,8 +37,6 @@ if TYPE_CHECKING:
 
 # after an interruption, what has been sent is waited for so long
 GRACE_S = 5.0
-# a provider that is silent that often is not there: each request was tried several times
-GIVE_UP_AFTER = 100
 
 Checks = dict[float | None, ImageCheck]
 
@@ -105,7 +110,7 @@ class Collection:
             if purse is not None:
                 await purse.reserve()
 
-        shots = self._missing_shots()
+        shots, self._most_in_a_row = self._missing_shots(), most_silences_in_a_row(n_at_once)
         # one thread decodes while this one asks and saves: more of them wait for each other
         with ThreadPoolExecutor(1, "checking") as pool:
             async with web() as open_web:
@@ -152,7 +157,7 @@ class Collection:
             self._n_silent += 1
             self._n_silences += 1
             # of all there are: one picture that never comes must not stop a collection that lacks only that
-            if self._n_silent >= GIVE_UP_AFTER or self._n_silences > MOST_SILENT_SHARE * len(self.planned):
+            if self._n_silent >= self._most_in_a_row or self._n_silences > MOST_SILENT_SHARE * len(self.planned):
                 raise ImageryError(
                     f"'{self._source.name}' did not answer {self._n_silences:,} requests, the last "
                     f"{self._n_silent:,} in a row ({silence}); check the network, or go on later: "

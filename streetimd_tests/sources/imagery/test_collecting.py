@@ -356,7 +356,7 @@ def test_a_full_disk_stops_the_collection_as_it_is(panoramas, shelf):
 
 
 def test_a_provider_that_stays_silent_is_given_up(shelf, monkeypatch):
-    monkeypatch.setattr(fetching, "GIVE_UP_AFTER", 10)
+    monkeypatch.setattr(fetching, "most_silences_in_a_row", lambda n_at_once: 10)
     names = [f"p{number}" for number in range(20)]
     silent = {f"{name}@{heading:03.0f}": NoAnswer("it did not answer") for name in names for heading in HEADINGS}
     source = Streets(silent)
@@ -371,7 +371,7 @@ def test_a_provider_that_stays_silent_is_given_up(shelf, monkeypatch):
 
 
 def test_a_refusal_of_one_picture_is_an_answer_and_ends_a_silence(shelf, monkeypatch):
-    monkeypatch.setattr(fetching, "GIVE_UP_AFTER", 10)
+    monkeypatch.setattr(fetching, "most_silences_in_a_row", lambda n_at_once: 10)
     names = [f"p{number}" for number in range(20)]
     first = Streets()
     collect(make_panoramas(*names), first, shelf)

@@ -28,6 +28,7 @@ from streetimd_assets.sources.imagery.base import (
     Terms,
     Views,
     headings_for,
+    most_silences_in_a_row,
 )
 from streetimd_assets.sources.imagery.capture_dates import days_of, why_outside
 from streetimd_assets.sources.imagery.choosing import read_place
@@ -45,8 +46,6 @@ KEY, SECRET = "GOOGLE_MAPS_API_KEY", "GOOGLE_MAPS_SIGNING_SECRET"
 METADATA_PATH, IMAGE_PATH = "/maps/api/streetview/metadata", "/maps/api/streetview"
 OFFICIAL = "© Google"
 LICENCE = "Google Maps Platform Terms of Service"
-# so many questions in a row without any answer, and the service counts as gone
-_GIVE_UP_AFTER = 100
 _PROGRESS_EVERY = 200
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF")
 # what Google's own sentences mean; they themselves are not repeated, as one could hold the key
@@ -124,7 +123,7 @@ class GoogleStreetView:
                 rows[number], was_answered = await self._ask_metadata(point, web)
                 n_unanswered = 0 if was_answered else n_unanswered + 1
                 n_silences += not was_answered
-                if n_unanswered >= _GIVE_UP_AFTER:
+                if n_unanswered >= most_silences_in_a_row(self.choice.max_connections):
                     raise ImageryError(
                         f"Google Street View did not answer {n_unanswered} questions in a row "
                         f"({rows[number]['status_detail']}); check the network, or go on later"
