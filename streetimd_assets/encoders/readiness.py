@@ -43,7 +43,9 @@ def describe_computing(model: str, device: str, precision: str) -> str:
 
     chosen = pick_device(device)
     is_transformer = is_vision_transformer(read_config(model))
-    bits = choose_computing(device, precision, "auto", is_transformer=is_transformer)
+    bits = str(choose_computing(device, precision, "auto", is_transformer=is_transformer))
+    if precision == "auto":
+        bits += ", or in what the study is embedded in already"
     if chosen.type == "cuda":
         return f"GPU {torch.cuda.get_device_name(chosen)}, {bits}"
     if chosen.type == "cpu":
