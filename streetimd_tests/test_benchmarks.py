@@ -1,5 +1,7 @@
 """The table of benchmarks is made from figures that were measured, and judges them as they are."""
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import table
@@ -46,3 +48,24 @@ def test_what_was_kept_is_read_as_it_was(tmp_path, monkeypatch):
     assert found == findings
     assert kept["command"] == "python -m benchmarks.pooling"
     assert int(kept["machine"]["cores"]) >= 1
+
+
+def made_up(embedding, score):
+    return pd.DataFrame({"image_id": ["a", "b"], "embedding": [np.float32(embedding), None], "score": score})
+
+
+def test_the_fault_campaign_takes_rounding_for_the_same_and_nothing_else():
+    campaign = pytest.importorskip("benchmarks.faults.campaign", exc_type=ImportError)
+    whole = {"place/table": made_up([0.6, 0.8], [1.0, None]), "place/a.jpg": "its hash"}
+    alike = whole | {"place/table": made_up([0.6, 0.8000001], [1.0000001, None])}
+    assert campaign.differences(whole, alike) == []
+    for other in (
+        made_up([0.6, 0.801], [1.0, None]),
+        made_up([0.6, 0.8], [1.0, 0.0]),
+        made_up([0.6, 0.8], [1.0, None])[:1],
+        made_up([0.6, 0.8], [1.0, None]).assign(image_id=["b", "a"]),
+    ):
+        assert campaign.differences(whole, whole | {"place/table": other}) == ["place/table"]
+    assert campaign.differences(whole, {"place/table": whole["place/table"]}) == ["place/a.jpg"]
+    assert campaign.differences(whole, whole | {"place/a.jpg": "another"}) == ["place/a.jpg"]
+    assert campaign.differences(whole, whole | {"place/b.jpg": "another"}) == ["place/b.jpg"]
