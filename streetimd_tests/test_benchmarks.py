@@ -42,11 +42,12 @@ def test_what_is_not_met_fails_the_command_and_stands_in_the_table(tmp_path, mon
 
 def test_what_was_kept_is_read_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.findings.RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["pooling.py", "--images", "200000", "--keep"])
     findings = [Finding("time", 2.0, "s", "plain", 4.0), Finding(**RATE, value=None, why="there is no GPU")]
     write("pooling", findings)
     kept, found = read(tmp_path / "pooling.json")
     assert found == findings
-    assert kept["command"] == "python -m benchmarks.pooling"
+    assert kept["command"] == "python -m benchmarks.pooling --images 200000"
     assert int(kept["machine"]["cores"]) >= 1
 
 
