@@ -1,6 +1,7 @@
 """Running a study from the terminal: what is out of date, and what a killed process leaves behind."""
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -92,3 +93,18 @@ def test_cores_are_shared_only_while_local_authorities_run(monkeypatch):
         assert (os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]) == ("3", "1")
     assert os.environ["OMP_NUM_THREADS"] == "3"
     assert "OPENBLAS_NUM_THREADS" not in os.environ
+
+
+def test_a_study_that_is_stopped_in_the_terminal_stops_at_once_and_is_shown_as_stopped(tmp_path):
+    command = [sys.executable, "-m", "streetimd_assets.cli", "run", "demo", "--data", str(tmp_path)]
+    chosen = ["--local-authority", "farrowby", "--local-authority", "alderwick", "--workers", "1"]
+    running = subprocess.Popen([*command, *chosen], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in running.stdout:
+        if "road_segments" in line:
+            # as Ctrl+C does, all that the terminal has started
+            os.killpg(running.pid, signal.SIGINT)
+            break
+    assert running.wait(30) not in (0, 1)
+    with dg.DagsterInstance.from_config(str(tmp_path / "demo" / "dagster_home")) as instance:
+        shown = {run.tags.get("dagster/partition"): run.status.value for run in instance.get_runs()}
+    assert shown == {None: "SUCCESS", "farrowby": "FAILURE"}

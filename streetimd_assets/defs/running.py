@@ -1,15 +1,12 @@
 """Run a whole study through Dagster from a terminal, telling what is done as it is done."""
 
-import multiprocessing
 import os
 import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from dagster import DagsterEventType, RunsFilter
 
 from streetimd_assets.defs.house import House
 from streetimd_assets.defs.jobs import WORDS
+from streetimd_assets.defs.processes import ProcessKilledError, do_in_processes
 from streetimd_assets.defs.refreshing import REFRESHED
 from streetimd_assets.defs.staleness import out_of_date
 from streetimd_assets.defs.waiting import sleep_while_waiting
@@ -177,31 +175,25 @@ class Launch:
             If a run fails, or its process is killed.
         """
         tag = uuid.uuid4().hex
-        spawning = multiprocessing.get_context("spawn")
-        with (
-            cores_shared(min(self._n_workers, len(partitions))),
-            dg.DagsterInstance.get() as instance,
-            # a fresh process now and then gives its memory back
-            ProcessPoolExecutor(self._n_workers, mp_context=spawning, max_tasks_per_child=8) as pool,
-        ):
+        with cores_shared(min(self._n_workers, len(partitions))), dg.DagsterInstance.get() as instance:
             runs = []
             for partition in partitions:
                 keys = out_of_date(self._definitions, self._house, instance, job, partition, anew, only)
                 if keys:
-                    config = dict(run_config or {})
-                    runs.append(pool.submit(_execute, self._settings, job, partition, keys, tag, config))
+                    runs.append((self._settings, job, partition, keys, tag, dict(run_config or {})))
                 elif not only:
                     self._tell(job, partition, "is there already and is used again")
             try:
-                self._follow(instance, tag, runs)
-            except BrokenProcessPool:
+                tell = partial(self._tell_new, instance, tag, {})
+                errors = do_in_processes(_execute, runs, self._n_workers, meanwhile=tell)
+            except ProcessKilledError:
                 raise StreetIMDError(
                     f"a process of job {job} was killed, most likely because memory ran out; "
                     "run it again with --workers 1, and it goes on where it was"
                 ) from None
-            finally:
-                # whoever stops a study does not want the next local authority to begin
-                pool.shutdown(wait=False, cancel_futures=True)
+        for error in errors:
+            if error is not None:
+                raise error
 
     @property
     def reported(self) -> set[str]:
@@ -209,29 +201,18 @@ class Launch:
         slugs, page = self._house.study.slugs, self._house.page
         return {slug for slug in slugs if page("local_authority_report", slug).exists()}
 
-    def _follow(self, instance: dg.DagsterInstance, tag: str, runs: list[Future[None]]) -> None:
-        """Tell each materialisation as it is recorded, until every run has ended."""
-        told: dict[str, int] = {}
-        while True:
-            is_over = all(run.done() for run in runs)
-            for record in instance.get_run_records(RunsFilter(tags={LAUNCH_TAG: tag})):
-                run = record.dagster_run
-                told[run.run_id] = self._tell_new(instance, run, told.get(run.run_id, 0))
-            if is_over:
-                break
-            time.sleep(0.5)
-        for finished in runs:
-            finished.result()
-
-    def _tell_new(self, instance: dg.DagsterInstance, run: dg.DagsterRun, n_told: int) -> int:
-        events = instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
-        for event in events[n_told:]:
-            made = event.asset_materialization
-            if made is not None:
-                count = made.metadata.get("dagster/row_count")
-                rows = f"{count.value:>9,} rows" if count is not None else "     page"
-                self._tell(made.asset_key.to_user_string(), made.partition, rows)
-        return len(events)
+    def _tell_new(self, instance: dg.DagsterInstance, tag: str, n_told: dict[str, int]) -> None:
+        """Tell each materialisation that has been recorded since, by how many of each run have been told."""
+        for record in instance.get_run_records(RunsFilter(tags={LAUNCH_TAG: tag})):
+            run_id = record.dagster_run.run_id
+            events = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION)
+            for event in events[n_told.get(run_id, 0) :]:
+                made = event.asset_materialization
+                if made is not None:
+                    count = made.metadata.get("dagster/row_count")
+                    rows = f"{count.value:>9,} rows" if count is not None else "     page"
+                    self._tell(made.asset_key.to_user_string(), made.partition, rows)
+            n_told[run_id] = len(events)
 
     def _tell(self, what: str, partition: str | None, said: str) -> None:
         seconds = time.monotonic() - self._started

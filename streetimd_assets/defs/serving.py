@@ -4,11 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from types import FrameType
+from contextlib import suppress
 
 from streetimd_assets.defs.page_server import listen, pages_served, reached_at
+from streetimd_assets.defs.processes import asked_to_end
 from streetimd_assets.defs.running import prepare_dagster_home
 from streetimd_assets.errors import ServiceError
 from streetimd_assets.settings import Settings
@@ -65,7 +64,7 @@ def _serve_dagster(settings: Settings, port: int) -> int:
         "PYTHONWARNINGS": "ignore",
     }
     command = ["dev", "-m", "streetimd_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    with _asked_to_end():
+    with asked_to_end():
         # in a session of its own, so that it is told to end once, by us, whoever told us
         dagster = subprocess.Popen(
             [sys.executable, "-m", "dagster", *command], env=environment, start_new_session=True
@@ -76,26 +75,6 @@ def _serve_dagster(settings: Settings, port: int) -> int:
             return 0
         finally:
             _end(dagster)
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[None]:
-    """Let every sign that asks a program to end do what Ctrl+C does; a second one is for the impatient."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signs = [signal.SIGINT, signal.SIGTERM]
-    # of a closed terminal; `nohup` has it ignored, and it stays so
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signs.append(signal.SIGHUP)
-    # a sign that is heard here is heard by Dagster too; one that a script ignores it would ignore for ever
-    before = {sign: signal.signal(sign, stop) for sign in signs}
-    try:
-        yield
-    finally:
-        for sign, handler in before.items():
-            signal.signal(sign, handler)
 
 
 def _end(dagster: subprocess.Popen[bytes]) -> None:
