@@ -1,10 +1,10 @@
 """Post one JSON document to an address of the user's, such as a chat's webhook."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from streetimd_assets import __version__
 from streetimd_assets.errors import SourceError
@@ -29,17 +29,15 @@ def post_json(address: str, content: Mapping[str, object], *, named: str) -> Non
     SourceError
         If it is no address, cannot be reached, or answers with anything but 2xx.
     """
-    if urlsplit(address).scheme not in ("http", "https"):
+    if not address.startswith(("http://", "https://")):
         raise SourceError(f"{named} is not an address of the web; it must begin with https:// or http://")
-    request = urllib.request.Request(
-        address,
-        json.dumps(content).encode(),
-        {"Content-Type": "application/json", "User-Agent": f"StreetIMD/{__version__}"},
-    )
+    headers = {"Content-Type": "application/json", "User-Agent": f"StreetIMD/{__version__}"}
     try:
+        request = urllib.request.Request(address, json.dumps(content).encode(), headers)
         with urllib.request.urlopen(request, timeout=_PATIENCE_S):
             pass
     except urllib.error.HTTPError as answer:
         raise SourceError(f"the address in {named} answered {answer.code}; see that it is still valid") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
+        # also of an address with a blank or a bracket in it, which the error would repeat
         raise SourceError(f"the address in {named} cannot be reached; see that it is right") from None
