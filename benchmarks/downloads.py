@@ -40,14 +40,14 @@ N_FEW, N_MANY = 2_000, 20_000
 LEAST_RATIO, MOST_GROWTH_MIB = 20, 50
 
 
-def draw_jpegs() -> list[bytes]:
-    """Four pictures of 640 x 640 pixels and about 50 kB: large blots with grain."""
+def draw_jpegs(n_pictures: int) -> list[bytes]:
+    """Pictures of 640 x 640 pixels and about 50 kB: large blots with grain."""
     import io
 
     from PIL import Image
 
     draw, jpegs = random.Random(1), []
-    for _ in HEADINGS:
+    for _ in range(n_pictures):
         grains = [Image.frombytes("RGB", (n, n), draw.randbytes(3 * n * n)) for n in (16, 160)]
         coarse, fine = (grain.resize((640, 640), Image.Resampling.BILINEAR) for grain in grains)
         buffer = io.BytesIO()
@@ -60,7 +60,7 @@ async def serve() -> None:
     """Answer any path with a picture, after the latency; print the address first."""
     from aiohttp import web
 
-    jpegs = draw_jpegs()
+    jpegs = draw_jpegs(len(HEADINGS))
 
     async def answer(request: web.Request) -> web.Response:
         await asyncio.sleep(LATENCY_S)

@@ -13,9 +13,7 @@ the rate at which this machine multiplies matrices of 16-bit numbers, measured i
 
 import argparse
 import functools
-import io
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -32,11 +30,12 @@ from benchmarks.downloads import draw_jpegs
 from benchmarks.findings import Finding, conclude, parser
 from benchmarks.processes import peak_mib
 from streetimd_assets.encoders import load_encoder
+from streetimd_assets.encoders.workers import count_cores
 
 MODEL = "ViT-B-32"
 OPERATIONS = 8.82e9
 N_LOOP, N_EACH, N_ROUNDS, N_MEMORY = 32, 256, 5, 512
-N_GPU = 4096
+N_GPU, N_PICTURES = 4096, 32
 LEAST_RATIO, LEAST_SHARE, MOST_MEMORY_MIB = 3.5, 0.70, 1500
 # below a cosine of one
 MOST_BELOW_ONE, MOST_BELOW_ONE_ON_GPU = 0.0005, 0.001
@@ -55,8 +54,8 @@ def save_checkpoint(path: Path) -> None:
 
 
 def save_pictures(folder: Path, n_pictures: int) -> list[Path]:
-    """Write the JPEGs, four pictures over and over."""
-    jpegs = draw_jpegs()
+    """Write the JPEGs, as many pictures over and over."""
+    jpegs = draw_jpegs(N_PICTURES)
     paths = [folder / f"{number}.jpg" for number in range(n_pictures)]
     for number, path in enumerate(paths):
         path.write_bytes(jpegs[number % len(jpegs)])
@@ -147,8 +146,9 @@ def on_processor(checkpoint: Path, paths: list[Path]) -> Iterator[Finding]:
     share = typical["bf16"] / typical["ceiling"]
     what = "share of the rate at which matrices are multiplied in bf16"
     yield Finding(what, share if is_fast else None, "", wanted=f">= {LEAST_SHARE}", why=why, more_is_better=True)
-    cosine = (half.embed_files(paths[:32]) * full.embed_files(paths[:32])).sum(axis=1).min()
-    what = "one minus the least cosine of an embedding in bf16 to that in fp32"
+    different = paths[:N_PICTURES]
+    cosine = (half.embed_files(different) * full.embed_files(different)).sum(axis=1).min()
+    what = f"one minus the least cosine, of {N_PICTURES} pictures, of an embedding in bf16 to that in fp32"
     yield Finding(what, max(0.0, 1 - float(cosine)), "", wanted=f"<= {MOST_BELOW_ONE}")
 
 
@@ -176,13 +176,12 @@ def decode_all(paths: list[Path]) -> None:
     """Decode on every core, and do nothing else."""
     from PIL import Image
 
-    jpegs = [path.read_bytes() for path in paths]
+    def decode(path: Path) -> None:
+        with Image.open(path) as picture:
+            picture.load()
 
-    def decode(jpeg: bytes) -> None:
-        Image.open(io.BytesIO(jpeg)).load()
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(decode, jpegs))
+    with ThreadPoolExecutor(count_cores()) as pool:
+        list(pool.map(decode, paths))
 
 
 def on_gpu(checkpoint: Path, paths: list[Path]) -> Iterator[Finding]:
@@ -203,7 +202,8 @@ def on_gpu(checkpoint: Path, paths: list[Path]) -> Iterator[Finding]:
     rounds = [(rate(there.embed_files, many), rate(decode_all, many)) for _ in range(N_ROUNDS)]
     ours, decoding = (median(found) for found in zip(*rounds, strict=True))
     yield Finding(fast, ours, "images/s", "the cores only decode", decoding, wanted, more_is_better=True)
-    cosine = float(np.min((there.embed_files(paths[:32]) * here.embed_files(paths[:32])).sum(axis=1)))
+    different = paths[:N_PICTURES]
+    cosine = float(np.min((there.embed_files(different) * here.embed_files(different)).sum(axis=1)))
     yield Finding(alike, max(0.0, 1 - cosine), "", wanted=wanted_alike)
 
 

@@ -70,25 +70,38 @@ def searched_ridge(values: Any, target: Array) -> Any:
     return GridSearchCV(model, {"ridge__alpha": Ridge.penalties}, cv=5, n_jobs=1).fit(values, target)
 
 
-PLAIN: dict[str, tuple[str, Callable[[Any, Array], Any], str]] = {
-    "random_forest": ("scikit-learn's defaults, one fit of as many trees", default_forest, ">= 2"),
-    "lightgbm": ("LightGBM's defaults, one fit of 200 trees", default_lightgbm, ">= 1"),
-    "ridge": ("scikit-learn's grid search over the same 22 penalties", searched_ridge, ">= 5"),
-}
+def ridge_cv(values: Any, target: Array) -> Any:
+    """scikit-learn's own closed form over the same penalties, each LSOA left out in turn."""
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RidgeCV(Ridge.penalties)).fit(values, target)
+
+
+# estimator, what stands beside it, the least ratio of their times, and that of their R²
+PLAIN: list[tuple[str, str, Callable[[Any, Array], Any], str, str]] = [
+    ("random_forest", "scikit-learn's defaults, one fit of as many trees", default_forest, ">= 2", ">= 0.8"),
+    ("lightgbm", "LightGBM's defaults, one fit of 200 trees", default_lightgbm, ">= 1", ">= 0.95"),
+    ("ridge", "scikit-learn's grid search over the same 22 penalties", searched_ridge, ">= 5", ">= 0.99"),
+    ("ridge", "scikit-learn's RidgeCV over the same 22 penalties", ridge_cv, "", ">= 0.99"),
+]
 
 
 def learners() -> Iterator[Finding]:
     """Tune and fit each learner, beside the plain way, and score both on LSOAs that neither saw."""
     matrix, target = planted()
     train, rest = np.arange(N_TRAIN), np.arange(N_TRAIN, N_LSOAS)
-    for name, (beside, plain, wanted) in PLAIN.items():
+    for name, beside, plain, wanted, as_good in PLAIN:
         learn(ESTIMATORS[name], matrix.take(np.arange(60)), target[:60])
         ours, ours_s = timed(lambda name=name: learn(ESTIMATORS[name], matrix.take(train), target[train]))
         theirs, theirs_s = timed(lambda plain=plain: plain(matrix.values[train], target[train]))
         what = f"{name} tuned and fitted on {N_TRAIN:,} x {N_DIMENSIONS}"
         yield Finding(what, ours_s, "s", beside, theirs_s, wanted)
         scores = [r2(target[rest], predictions(model, matrix.values[rest])) for model in (ours, theirs)]
-        yield Finding(f"R² on {len(rest)} more by {name}", scores[0], "", beside, scores[1], more_is_better=True)
+        yield Finding(
+            f"R² on {len(rest)} more by {name}", scores[0], "", beside, scores[1], as_good, more_is_better=True
+        )
 
 
 def learn(estimator: Estimator, matrix: FeatureMatrix, target: Array) -> Any:
@@ -118,7 +131,7 @@ def importance() -> Iterator[Finding]:
         f"permutation importance, {N_ASKED} features x {N_SHUFFLES} shuffles, {len(truth)} LSOAs, {N_TREES} trees"
     )
     yield Finding(what, ours_s, "s", "scikit-learn, a forest of n_jobs=2", obvious_s, ">= 8")
-    yield Finding(what, ours_s, "s", "scikit-learn, a forest of n_jobs=1", best_s)
+    yield Finding(what, ours_s, "s", "scikit-learn, a forest of n_jobs=1", best_s, ">= 8")
     yield Finding("largest difference of a loss of R²", float(np.abs(ours - best).max()), "R²", wanted="<= 1e-6")
 
 

@@ -80,7 +80,7 @@ def plant(here: Campaign, fault: Fault) -> Outcome:
         before = here.pictures()
         here.launch(places)
         if fault.during is not None and here.whole:
-            outcome.at = here.wait_for_progress(here.random.uniform(0.1, 0.9))
+            outcome.at = here.wait_for_progress(here.random.uniform(0.1, fault.latest))
             before = here.pictures()
             fault.during(here)
         judge(here, outcome, here.wait_until_ended())
@@ -97,8 +97,9 @@ def plant(here: Campaign, fault: Fault) -> Outcome:
     here.whole = here.whole or here.contents()
     outcome.differs = differences(here.whole, here.contents())
     outcome.n_restarts, outcome.minutes = here.n_restarts.total(), (time.monotonic() - began) / 60
-    if outcome.reasons and not fault.may_fail:
-        outcome.wrong.append("runs failed that should not have")
+    n_failed, (fewest, most) = sum(run.status != "SUCCESS" for run in outcome.runs), fault.failed
+    if not fewest <= n_failed <= most:
+        outcome.wrong.append(f"{n_failed} runs failed, and {fewest} to {most} should have")
     return outcome
 
 

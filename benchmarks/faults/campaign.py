@@ -241,7 +241,7 @@ class Campaign:
 
     def untruths(self, runs: Sequence[Run]) -> list[str]:
         """What the UI says of runs and the files do not bear out."""
-        found = [f"{run.slug} is shown as {run.status}" for run in runs if run.status not in ENDED]
+        found = []
         for run in runs:
             told = self.materialised(run)
             if run.status == "SUCCESS" and set(told) != set(self.tables_of_one()):

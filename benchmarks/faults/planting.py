@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 PROCESS = re.compile(r"\(pid: (\d+)\)")
 ENGINE_EVENTS = "SELECT event FROM event_logs WHERE run_id = %s AND dagster_event_type = 'ENGINE_EVENT'"
 STORM_S = 15.0
+# as dagster.yaml has it
+N_AT_WORK = 4
 # requests of all runs that may be at work together
-AT_ONCE = 4 * N_CONNECTIONS
+AT_ONCE = N_AT_WORK * N_CONNECTIONS
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,10 @@ class Fault:
     before
         Done to a complete study, before all of it is run again; undone when the runs have ended. It yields
         the places that are to be run.
-    may_fail
-        Whether runs may fail of it.
+    failed
+        The fewest and the most runs that may fail of it; of runs at work there are four.
+    latest
+        Share of progress by which it comes: later, nothing may be asked for any more.
     most_twice
         The most images that may be asked for twice: those that were under way when a run was killed.
     """
@@ -49,7 +53,8 @@ class Fault:
     title: str
     during: Callable[[Campaign], None] | None = None
     before: Callable[[Campaign], AbstractContextManager[list[str]]] | None = None
-    may_fail: bool = True
+    failed: tuple[int, int] = (0, 0)
+    latest: float = 0.9
     most_twice: int | None = None
 
 
@@ -100,18 +105,28 @@ def fill_the_disk(campaign: Campaign) -> None:
 
 def storm(campaign: Campaign) -> None:
     """Answer every request with 429 for a while."""
-    campaign.google.change(always="429")
-    time.sleep(STORM_S)
-    campaign.google.change(always="")
+    with _answering_429(campaign):
+        time.sleep(STORM_S)
 
 
 def long_storm(campaign: Campaign) -> None:
     """Answer every request with 429 until a run has given up."""
+    with _answering_429(campaign):
+        campaign.until(lambda: _failed(campaign) or None, "a run to give up")
+
+
+@contextmanager
+def _answering_429(campaign: Campaign) -> Iterator[None]:
+    def n_answered() -> int:
+        return int(campaign.google.counts()["kinds"].get("429", 0))
+
+    n_before = n_answered()
     campaign.google.change(always="429")
     try:
-        campaign.until(lambda: _failed(campaign) or None, "a run to give up")
+        yield
     finally:
         campaign.google.change(always="")
+    assert n_answered() > n_before, "nothing was asked for during the storm"
 
 
 def _failed(campaign: Campaign) -> list["Run"]:
@@ -138,12 +153,12 @@ def readers(campaign: Campaign) -> Iterator[list[str]]:
 def spoilt_tables(campaign: Campaign) -> Iterator[list[str]]:
     """Spoil a table of each local authority: cut in half, written over, or emptied."""
     files = campaign.table_files()
-    for slug in campaign.slugs:
+    for n_spoilt, slug in enumerate(campaign.slugs, start=1):
         ours = sorted(path for path in files if path.parent.name.endswith(f"={slug}"))
         path = campaign.random.choice(ours)
         way = campaign.random.choice([cut_in_half, write_over, empty])
         way(path, campaign)
-        assert campaign.torn(), f"{path} is spoilt and nobody notices"
+        assert len(campaign.torn()) == n_spoilt, f"{path} is spoilt and nobody notices"
     yield [*campaign.slugs]
 
 
@@ -197,16 +212,21 @@ def empty(path: Path, _: Campaign) -> None:
 
 
 FAULTS = {
-    "none": Fault("nothing", during=lambda campaign: None, may_fail=False, most_twice=0),
-    "run": Fault("kill -9 of a run", during=kill_a_run, most_twice=N_CONNECTIONS),
-    "code": Fault("kill -9 of the code server and its runs", during=kill("code"), most_twice=AT_ONCE),
-    "daemon": Fault("kill -9 of the daemon", during=kill("daemon"), may_fail=False, most_twice=0),
-    "db": Fault("kill -9 of PostgreSQL", during=kill("db"), most_twice=AT_ONCE),
-    "disk": Fault("no room on the disk", during=fill_the_disk),
-    "storm": Fault(f"429 to every request for {STORM_S:g} s", during=storm, may_fail=False),
-    "long-storm": Fault("429 to every request until a run gives up", during=long_storm),
-    "readers": Fault("readers that hold every table", before=readers, may_fail=False, most_twice=0),
-    "tables": Fault("a spoilt table in each", before=spoilt_tables, may_fail=False),
-    "cut": Fault("a picture cut in half, in four", before=cut_pictures, may_fail=False),
-    "rotten": Fault("a picture written over, in four", before=rotten_pictures),
+    "none": Fault("nothing", during=lambda campaign: None, most_twice=0),
+    "run": Fault("kill -9 of a run", during=kill_a_run, failed=(1, 1), most_twice=N_CONNECTIONS),
+    "code": Fault(
+        "kill -9 of the code server and its runs", during=kill("code"), failed=(1, N_AT_WORK), most_twice=AT_ONCE
+    ),
+    "daemon": Fault("kill -9 of the daemon", during=kill("daemon"), most_twice=0),
+    "db": Fault("kill -9 of PostgreSQL", during=kill("db"), failed=(0, N_AT_WORK), most_twice=AT_ONCE),
+    # while one is noticed to have failed, the next may begin
+    "disk": Fault("no room on the disk", during=fill_the_disk, failed=(1, N_AT_WORK + 2)),
+    "storm": Fault(f"429 to every request for {STORM_S:g} s", during=storm, latest=0.6),
+    "long-storm": Fault(
+        "429 to every request until a run gives up", during=long_storm, failed=(1, N_AT_WORK + 2), latest=0.6
+    ),
+    "readers": Fault("readers that hold every table", before=readers, most_twice=0),
+    "tables": Fault("a spoilt table in each", before=spoilt_tables),
+    "cut": Fault("a picture cut in half, in four", before=cut_pictures),
+    "rotten": Fault("a picture written over, in four", before=rotten_pictures, failed=(4, 4)),
 }
