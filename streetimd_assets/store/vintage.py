@@ -5,6 +5,7 @@ pooled. What is fast differs between machines, so the first that embeds for a st
 writes it down beside the tables; a study embedded before that was written stays as it is.
 """
 
+import hashlib
 import os
 import uuid
 from collections import Counter
@@ -47,7 +48,7 @@ def record_encoder(store: TableStore, identity: str) -> None:
 
 
 def weights_of(identity: str) -> str:
-    """Return an identity without its precision.
+    """Return an identity without its precision: the model, the name of its weights and their hash.
 
     Examples
     --------
@@ -92,11 +93,14 @@ def _held(store: TableStore) -> list[str]:
 
 def _read(store: TableStore, identity: str) -> str | None:
     try:
-        return _path(store, identity).read_text(encoding="utf-8").strip() or None
+        told = _path(store, identity).read_text(encoding="utf-8").strip()
     except OSError:
         return None
+    return told if weights_of(told) == weights_of(identity) else None
 
 
 def _path(store: TableStore, identity: str) -> Path:
-    """Return the file for these weights: a study that changes them, and back, finds its precision again."""
-    return store.folder / "tables" / f"encoder-{weights_of(identity).rpartition(':')[2]}.txt"
+    """Return the file for this model and weights: one who changes them, and back, finds the precision again."""
+    # the same weights in another network, such as without quickgelu, embed otherwise
+    named = hashlib.sha256(weights_of(identity).encode()).hexdigest()[:12]
+    return store.folder / "tables" / f"encoder-{named}.txt"
