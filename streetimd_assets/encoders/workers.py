@@ -7,6 +7,7 @@ also what gives way best where several runs share the cores. For a GPU the cores
 Python), pictures travel while the batch before is embedded, and are resized there.
 """
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -55,8 +56,13 @@ def workers(n_workers: int, n_threads: int) -> Iterator[ThreadPoolExecutor]:
     try:
         with _one_at_a_time:
             before = torch.get_num_threads()
-            for _ in range(n_workers):
-                pool.submit(int)
+            try:
+                for _ in range(n_workers):
+                    pool.submit(int)
+            except BaseException:
+                # those that have begun would wait for ever for one that could not
+                started.abort()
+                raise
             started.wait()
             # a thread's own setting is also what later threads begin with
             torch.set_num_threads(before)
@@ -67,8 +73,9 @@ def workers(n_workers: int, n_threads: int) -> Iterator[ThreadPoolExecutor]:
 
 def share_cores(n_cores: int, n_batches: int) -> tuple[int, int]:
     """Return how many workers there are, and how many threads each computes with."""
-    n_workers = max(1, min(n_cores, n_batches, _MOST_WORKERS))
-    return n_workers, max(1, n_cores // n_workers)
+    n_threads = math.ceil(n_cores / _MOST_WORKERS)
+    n_workers = max(1, min(n_cores // n_threads, n_batches))
+    return n_workers, n_cores // n_workers
 
 
 def embed_on_processor(batches: Sequence[Batch], preparation: Preparation, encode: Encode) -> Iterator[Any]:

@@ -95,11 +95,28 @@ def test_workers_have_their_own_threads_and_leave_those_of_others():
     assert [torch.get_num_threads(), *later] == [before, before]
 
 
-@pytest.mark.parametrize(("n_cores", "n_batches"), [(1, 9), (2, 9), (8, 3), (64, 100), (6, 100)])
-def test_no_more_threads_than_cores(n_cores, n_batches):
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 9, 100])
+@pytest.mark.parametrize("n_cores", range(1, 66))
+def test_all_cores_but_a_few_have_a_thread_and_none_has_two(n_cores, n_batches):
     n_workers, n_threads = workers.share_cores(n_cores, n_batches)
-    assert 1 <= n_workers <= n_batches
-    assert n_workers * n_threads <= n_cores
+    assert 1 <= n_workers <= min(n_batches, 8)
+    assert n_cores - n_workers < n_workers * n_threads <= n_cores
+    if n_batches == 100:
+        assert n_workers * n_threads >= 0.85 * n_cores
+
+
+def test_a_thread_that_cannot_be_started_is_said_and_the_others_end(monkeypatch):
+    began = threading.Thread.start
+
+    def start(thread):
+        if thread.name.endswith("_1"):
+            raise RuntimeError("can't start new thread")
+        began(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="can't start"), workers.workers(2, 1):
+        pass
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("embedding")]
 
 
 def test_torch_told_to_use_fewer_threads_is_obeyed(monkeypatch):
