@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 from streetimd_assets.cli import app
 from streetimd_assets.defs.house import House
 from streetimd_assets.encoders import clip, computing, load_encoder
+from streetimd_assets.errors import DiskFullError
 from streetimd_assets.settings import Settings
 from streetimd_assets.store.images import ImageStore
+from streetimd_assets.store.tables import Chunks
 from streetimd_assets.study import load_study
 from streetimd_tests.graph import collect as collect_study
 from streetimd_tests.graph import failure_sentence, new_instance
@@ -229,6 +231,47 @@ def test_a_smaller_study_and_back_again_loses_no_embedding_of_a_deleted_picture(
     assert 0 < n_few < n_images
     assert place.make(study, ALL) == 0
     assert len(place.read(study, "image_embeddings")) == n_images
+
+
+def test_a_disk_that_is_full_when_the_table_is_put_in_place_loses_no_embedding_of_a_deleted_picture(
+    place, monkeypatch
+):
+    study, few = place.write(), place.write(imagery="max_distance_m = 5")
+    n_images = place.make(study, ALL)
+    # on the way to fewer images, and on the way back
+    for wanted in (few, study):
+        with monkeypatch.context() as full:
+            full.setattr(Chunks, "publish", _full)
+            assert "no room" in failure_sentence(place.collect(wanted, ["street_images", "image_embeddings"]))
+        assert place.make(wanted, ["street_images", "image_embeddings"]) == 0
+    assert len(place.read(study, "image_embeddings")) == n_images
+    assert not list((place.data / study.name / "tables").rglob("set_aside.duckdb"))
+
+
+def test_pictures_that_are_not_embedded_yet_are_not_deleted_with_those_that_are(place):
+    study, few = place.write(), place.write(imagery="max_distance_m = 5")
+    n_images = place.make(study, [*BEFORE_IMAGES, "street_images"])
+    assert place.make(few, [*BEFORE_IMAGES, "street_images", "image_embeddings"]) == 0
+    n_few = len(place.read(few, "image_embeddings"))
+    assert place.images(study).files()[0] == n_images - n_few > 0
+    assert place.make(study, [*BEFORE_IMAGES, "street_images", "image_embeddings"]) == 0
+    assert len(place.read(study, "image_embeddings")) == n_images
+    assert place.images(study).files() == (0, 0)
+
+
+def test_pictures_kept_until_now_leave_their_embeddings_where_the_study_becomes_smaller_too(place):
+    kept = place.write(imagery="retain_images = true")
+    n_images = place.make(kept, [*BEFORE_IMAGES, "street_images", "image_embeddings"])
+    few = place.write(imagery="max_distance_m = 5")
+    assert place.make(few, [*BEFORE_IMAGES, "street_images", "image_embeddings"]) == 0
+    assert place.images(few).files() == (0, 0)
+    study = place.write()
+    assert place.make(study, [*BEFORE_IMAGES, "street_images", "image_embeddings"]) == 0
+    assert len(place.read(study, "image_embeddings")) == n_images
+
+
+def _full(chunks):
+    raise DiskFullError("no room")
 
 
 def test_two_runs_never_collect_the_same_local_authority_at_once(place):

@@ -73,7 +73,7 @@ class Acquisition:
 
     def held_and_read(self, local_authority: str, encoder: str | None = None) -> Recorded:
         """Return what is held, without deleted pictures that this encoder, or any if None, has not read."""
-        embedded, _ = self.house.store.read_every_embedding(local_authority)
+        embedded = self.house.store.read_embedded(local_authority)
         wanted = embedded if encoder is None else embedded[embedded["encoder"] == encoder]
         read = set(wanted["image_id"])
         held = self.held(local_authority)

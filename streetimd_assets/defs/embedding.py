@@ -33,6 +33,7 @@ from streetimd_assets.defs.table_asset import (
 from streetimd_assets.encoders.base import Encoder
 from streetimd_assets.science import classification, soundness
 from streetimd_assets.store.images import ImageStore
+from streetimd_assets.store.tables import Chunks
 from streetimd_assets.store.views import show_table
 from streetimd_assets.study.encoder import EncoderChoice
 
@@ -106,7 +107,8 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
         images = street_images[street_images["status"] == "ok"].reset_index(drop=True)
         with refusals_in_one_sentence():
             model = encoder.loaded
-            done = _embed(house, slug, images, model, Progress(context.log.info, "images embedded", slug))
+            progress = Progress(context.log.info, "images embedded", slug)
+            done = _embed(house, slug, images, model, progress, keeps_pictures=acquisition.retains_images)
             # unsound chunks are refused before the table is touched; what is wrong with the whole, after
             yield from done.refused
             refuse_where_not_met("image_embeddings", done.refused)
@@ -118,8 +120,10 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             is_sound = all(result.passed or result.severity != dg.AssetCheckSeverity.ERROR for result in results)
             if not acquisition.retains_images and done.n_rows == len(images) and is_sound:
                 kept = ImageStore(house.folder, slug)
+                # not what has been paid for and belongs to no point of the study at present: it is not embedded
+                embedded = house.store.read_embedded(slug)["image_id"]
                 with kept.alone():
-                    n_deleted = kept.purge()
+                    n_deleted = kept.delete(embedded.unique())
             yield _embedded(house, slug, model, done, n_deleted, results)
             refuse_where_not_met("image_embeddings", results, is_in_place=True)
 
@@ -192,16 +196,23 @@ def _encoder_stamp(choice: EncoderChoice) -> str:
 
 
 def _embed(
-    house: House, slug: str, images: pd.DataFrame, model: Encoder, progress: Callable[[int, int], None]
+    house: House,
+    slug: str,
+    images: pd.DataFrame,
+    model: Encoder,
+    progress: Callable[[int, int], None],
+    *,
+    keeps_pictures: bool,
 ) -> Embedded:
     """Put the table of these images in place, new ones read in chunks, unless a chunk is unsound."""
     choice, chunks = house.study.encoder, house.store.chunks("image_embeddings", slug)
-    before, matrix = house.store.read_every_embedding(slug)
+    before = house.store.read_embedded(slug)
     known = _places(before, images.assign(encoder=model.identity))
     is_known, pace = known >= 0, Pace()
     require_pictures(images[~is_known], house, slug, model.identity)
     for rows in _chunks(images[is_known], _CARRIED_ON_AT_ONCE):
-        chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), matrix[known[rows.index]])
+        embeddings = house.store.read_embeddings_at(slug, before.loc[known[rows.index]])
+        chunks.write(_fingerprint(model.identity, rows), _rows(rows, model), embeddings)
     done = n_before = int(is_known.sum())
     progress(done, len(images))
     for part in _chunks(images[~is_known], choice.chunk_size):
@@ -218,8 +229,10 @@ def _embed(
             chunks.write(fingerprint, _rows(part, model), made)
         done += len(part)
         progress(done, len(images))
-    _set_aside(house, slug, before, matrix, known[is_known])
-    return Embedded(chunks.publish(), done - n_before, pace=pace)
+    is_unused = ~before.index.isin(known[is_known])
+    is_left = is_unused & _is_without_picture(house, slug, before, keeps_pictures=keeps_pictures)
+    n_rows = _put_in_place(house, slug, chunks, before, is_left)
+    return Embedded(n_rows, done - n_before, pace=pace)
 
 
 def _tell(progress: Callable[[int, int], None], n_before: int, n_all: int, n_done: int) -> None:
@@ -264,16 +277,30 @@ def _places(before: pd.DataFrame, wanted: pd.DataFrame) -> npt.NDArray[np.int64]
     return np.where(found >= 0, np.flatnonzero(first)[found] if first.any() else -1, -1)
 
 
-def _set_aside(
-    house: House, slug: str, before: pd.DataFrame, matrix: npt.NDArray[np.float32], used: npt.NDArray[np.int64]
-) -> None:
-    """Keep what the table is about to lose and no picture could give again."""
+def _put_in_place(
+    house: House, slug: str, chunks: Chunks, before: pd.DataFrame, is_left: npt.NDArray[np.bool_]
+) -> int:
+    """Put the table in place, and set aside what it thereby loses and no picture will give again."""
+    was_aside = before["is_set_aside"].to_numpy(dtype=bool)
+    is_first = ~before.duplicated(["image_id", "sha256", "encoder"]).to_numpy()
+    is_left = is_first & is_left
+    if (is_left & ~was_aside).any():
+        house.store.set_aside(slug, before[is_first & (is_left | was_aside)])
+    n_rows = chunks.publish()
+    # what is taken up again is let go only now that the table has it
+    if (was_aside & ~is_left).any():
+        house.store.set_aside(slug, before[is_left].assign(is_set_aside=True))
+    return n_rows
+
+
+def _is_without_picture(
+    house: House, slug: str, before: pd.DataFrame, *, keeps_pictures: bool
+) -> npt.NDArray[np.bool_]:
+    """Tell rows whose picture has been deleted, or will be as soon as the table is in place."""
     held = ImageStore(house.folder, slug).recorded()
-    deleted = {(name, row.get("sha256")) for name, row in held.items() if row["is_deleted"]}
-    is_left = ~before.index.isin(used) & ~before.duplicated(["image_id", "sha256", "encoder"])
+    gone = {(name, row.get("sha256")) for name, row in held.items() if row["is_deleted"] or not keeps_pictures}
     keys = zip(before["image_id"], before["sha256"], strict=True)
-    rows = before[is_left & np.array([key in deleted for key in keys], dtype=bool)]
-    house.store.set_aside(slug, rows, matrix[rows.index])
+    return np.array([key in gone for key in keys], dtype=bool)
 
 
 def _rows(images: pd.DataFrame, model: Encoder) -> pd.DataFrame:

@@ -80,7 +80,7 @@ def _pages(house: House, slugs: list[str]) -> list[Path]:
 
 def _count_unread(house: House, slug: str) -> int:
     """Count the pictures that no encoder has read yet."""
-    embedded, _ = house.store.read_every_embedding(slug)
+    embedded = house.store.read_embedded(slug)
     held = ImageStore(house.folder, slug).recorded()
     there = {name for name, row in held.items() if row["status"] == "ok" and not row["is_deleted"]}
     return len(there - set(embedded["image_id"]))

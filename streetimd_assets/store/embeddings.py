@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import duckdb
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 
 from streetimd_assets.schemas import EMBEDDING_DIMENSIONS
@@ -58,18 +59,47 @@ def read_whole(
     return rows.drop_columns(["place"]), embeddings
 
 
-def read_some(connection: duckdb.DuckDBPyConnection, image_ids: Sequence[str]) -> tuple[Vectors, int]:
+def read_names(connection: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> pd.DataFrame:
+    """Read the rows of an open ``image_embeddings`` without the embeddings, all of which can be read.
+
+    Parameters
+    ----------
+    connection
+        With the file open.
+    columns
+        Columns wanted, as they stand in a query.
+
+    Raises
+    ------
+    duckdb.Error
+        If any part of the file is spoilt.
+    """
+    use_little_memory(connection)
+    # one number of each embedding is enough for DuckDB to read, and to check, all of them
+    query = f"SELECT {', '.join(columns)}, embedding[1] AS first FROM {IMAGE_EMBEDDINGS}"
+    return connection.sql(query).to_arrow_table().drop_columns(["first"]).to_pandas()
+
+
+def read_some(connection: duckdb.DuckDBPyConnection, wanted: pd.DataFrame) -> tuple[Vectors, int]:
     """Read the embeddings of some images of an open ``image_embeddings``, in the order asked.
+
+    Parameters
+    ----------
+    connection
+        With the file open.
+    wanted
+        Columns of text that name one row each: image_id, and sha256 and encoder where that is not enough.
 
     Returns
     -------
     embeddings, n_found
         Shape (n_images, 512), and how many of them there are: a row of an image without one means nothing.
     """
-    wanted = pa.table({"image_id": pa.array(image_ids, pa.string()), "place": np.arange(len(image_ids))})
-    connection.register("wanted", wanted)
-    query = f"SELECT wanted.place, embedding FROM {IMAGE_EMBEDDINGS} JOIN wanted USING (image_id)"
-    return _filled(connection, query, len(image_ids), np.arange(len(image_ids)))
+    places = np.arange(len(wanted))
+    columns = {name: pa.array(wanted[name], pa.string()) for name in wanted.columns}
+    connection.register("wanted", pa.table({**columns, "place": places}))
+    query = f"SELECT wanted.place, embedding FROM {IMAGE_EMBEDDINGS} JOIN wanted USING ({', '.join(columns)})"
+    return _filled(connection, query, len(wanted), places)
 
 
 def _filled(

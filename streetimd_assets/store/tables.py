@@ -18,7 +18,7 @@ import pyarrow as pa
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
 from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, SCHEMA_VERSION, TABLES, Table, get_table
 from streetimd_assets.store.arrow import as_arrow, as_cells, as_fixed_size, empty_frame, hash_rows
-from streetimd_assets.store.embeddings import IMAGE_EMBEDDINGS, read_some, read_whole
+from streetimd_assets.store.embeddings import IMAGE_EMBEDDINGS, read_names, read_some, read_whole
 from streetimd_assets.store.files import sweep, written_whole
 from streetimd_assets.store.part_files import (
     first_line,
@@ -141,45 +141,52 @@ class TableStore:
             If there is none of one of them.
         """
         path = self._present(IMAGE_EMBEDDINGS, local_authority)
-        with self._open_part(IMAGE_EMBEDDINGS, path, local_authority) as (connection, _):
-            matrix, n_found = read_some(connection, image_ids)
-        if n_found < len(image_ids):
-            raise StoreError(
-                f"{len(image_ids) - n_found} of {len(image_ids)} images of {local_authority} are not in "
-                "image_embeddings; materialise it and all that follows again"
-            )
-        return matrix
+        return self._read_some(path, local_authority, pd.DataFrame({"image_id": list(image_ids)}))
 
-    def read_set_aside(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-        """Read the embeddings set aside: of deleted pictures that the study does not use at present."""
-        if not self._set_aside_path(local_authority).exists():
-            return empty_frame(self.table(IMAGE_EMBEDDINGS)), np.empty((0, EMBEDDING_DIMENSIONS), np.float32)
-        rows, matrix = self._read_whole(self._set_aside_path(local_authority), local_authority)
-        return rows.to_pandas(), matrix
+    def read_embedded(self, local_authority: str) -> pd.DataFrame:
+        """Read what has been embedded, without the embeddings: rows of the table, then those set aside.
 
-    def read_every_embedding(self, local_authority: str) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-        """Read all embeddings there are of a local authority: those of the table, then those set aside."""
-        parts = [self.read_set_aside(local_authority)]
+        Set aside are embeddings of deleted pictures that the study does not use at present; the column
+        is_set_aside tells them.
+        """
+        frames = []
         # a table of another version is made anew, from the pictures
         with suppress(TableMissingError, TableUnreadableError):
-            parts.insert(0, self.read_embeddings(local_authority))
+            path = self._present(IMAGE_EMBEDDINGS, local_authority)
+            frames.append(self._read_names(path, local_authority).assign(is_set_aside=False))
+        if (path := self._set_aside_path(local_authority)).exists():
+            frames.append(self._read_names(path, local_authority).assign(is_set_aside=True))
         # pandas takes the types of a frame without rows into account
-        frames = [frame for frame, _ in parts if len(frame)] or [parts[0][0]]
-        # of one part no copy is made: it may fill a gigabyte
-        matrices = [matrix for _, matrix in parts if len(matrix)] or [parts[0][1]]
-        return (
-            pd.concat(frames, ignore_index=True),
-            matrices[0] if len(matrices) == 1 else np.concatenate(matrices),
-        )
+        filled = [frame for frame in frames if len(frame)]
+        if not filled:
+            return empty_frame(self.table(IMAGE_EMBEDDINGS)).drop(columns="embedding").assign(is_set_aside=False)
+        return pd.concat(filled, ignore_index=True)
 
-    def set_aside(self, local_authority: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
-        """Keep embeddings beside their table, in place of those set aside before: no picture gives them again."""
+    def read_embeddings_at(self, local_authority: str, embedded: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """Read the embeddings of rows of :meth:`read_embedded`, in their order, shape (n_rows, 512)."""
+        is_aside = embedded["is_set_aside"].to_numpy(dtype=bool)
+        matrix = np.empty((len(embedded), EMBEDDING_DIMENSIONS), dtype=np.float32)
+        paths = (self.path(IMAGE_EMBEDDINGS, local_authority), self._set_aside_path(local_authority))
+        for path, of_it in zip(paths, (~is_aside, is_aside), strict=True):
+            if of_it.any():
+                # of a picture set aside there may be several files and encoders
+                wanted = embedded.loc[of_it, ["image_id", "sha256", "encoder"]]
+                matrix[of_it] = self._read_some(path, local_authority, wanted)
+        return matrix
+
+    def set_aside(self, local_authority: str, embedded: pd.DataFrame) -> None:
+        """Keep rows of :meth:`read_embedded` beside the table, and of those set aside before only these."""
         path, table = self._set_aside_path(local_authority), self.table(IMAGE_EMBEDDINGS)
-        if frame.empty:
+        if embedded.empty:
             path.unlink(missing_ok=True)
             return
+        rows = as_arrow(
+            table,
+            embedded.drop(columns="is_set_aside"),
+            matrices={"embedding": self.read_embeddings_at(local_authority, embedded)},
+        )
         with written_whole(path) as temporary:
-            write_file(temporary, table, as_arrow(table, frame, matrices={"embedding": embeddings}))
+            write_file(temporary, table, rows)
 
     def _set_aside_path(self, local_authority: str) -> Path:
         return self.path(IMAGE_EMBEDDINGS, local_authority).with_name("set_aside.duckdb")
@@ -216,6 +223,22 @@ class TableStore:
         columns = [name for name in table.column_names if name != "embedding"]
         with self._open_part(table.name, path, local_authority, columns) as (connection, listed):
             return read_whole(connection, listed, _order(table))
+
+    def _read_names(self, path: Path, local_authority: str) -> pd.DataFrame:
+        """Read the rows of a file of embeddings without these."""
+        columns = [name for name in self.table(IMAGE_EMBEDDINGS).column_names if name != "embedding"]
+        with self._open_part(IMAGE_EMBEDDINGS, path, local_authority, columns) as (connection, listed):
+            return read_names(connection, listed)
+
+    def _read_some(self, path: Path, local_authority: str, wanted: pd.DataFrame) -> npt.NDArray[np.float32]:
+        with self._open_part(IMAGE_EMBEDDINGS, path, local_authority) as (connection, _):
+            matrix, n_found = read_some(connection, wanted)
+        if n_found < len(wanted):
+            raise StoreError(
+                f"{len(wanted) - n_found} of {len(wanted)} images of {local_authority} are not in "
+                "image_embeddings; materialise it and all that follows again"
+            )
+        return matrix
 
     def _present(self, name: str, local_authority: str | None) -> Path:
         path = self.path(name, local_authority)

@@ -132,3 +132,37 @@ def test_a_chunk_that_is_spoilt_or_of_other_columns_is_made_again(store, spoil):
     assert not again.holds("first")
     write(again, "first", images(0, 3))
     assert again.publish() == 3
+
+
+def test_rows_set_aside_are_told_and_read_beside_those_of_the_table(store):
+    write(chunks := store.chunks("image_embeddings", "camden"), "all", images(0, 8))
+    chunks.publish()
+    store.set_aside("camden", store.read_embedded("camden").iloc[2:4])
+    # the same images by another encoder
+    chunks = store.chunks("image_embeddings", "camden")
+    chunks.write("other", images(2, 4, "other"), embeddings(images(12, 4)))
+    chunks.publish()
+    embedded = store.read_embedded("camden")
+    assert embedded.groupby("is_set_aside")["encoder"].agg(list).to_dict() == {
+        False: ["other"] * 4,
+        True: ["one"] * 2,
+    }
+    backwards = embedded.iloc[::-1]
+    expected = backwards["image_id"].str[:3].astype(float) + np.where(backwards["is_set_aside"], 0, 10)
+    assert store.read_embeddings_at("camden", backwards)[:, 7].tolist() == expected.tolist()
+    store.set_aside("camden", embedded.iloc[:0])
+    assert not store.read_embedded("camden")["is_set_aside"].any()
+
+
+def test_a_table_spoilt_among_its_embeddings_has_embedded_nothing(store):
+    rows = images(0, 900)
+    write(chunks := store.chunks("image_embeddings", "camden"), "all", rows)
+    chunks.publish()
+    assert len(store.read_embedded("camden")) == len(rows)
+    path = store.path("image_embeddings", "camden")
+    whole = path.read_bytes()
+    # in the middle, far from all other columns
+    at = whole.index(np.full(512, 450, np.float32).tobytes())
+    path.write_bytes(whole[:at] + b"\xff" + whole[at + 1 :])
+    assert len(store.read("image_embeddings", "camden", ["image_id"])) == len(rows)
+    assert store.read_embedded("camden").empty
