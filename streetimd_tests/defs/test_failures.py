@@ -104,6 +104,10 @@ def test_what_a_library_says_of_its_error_is_not_passed_on(told, chat, monkeypat
         ("{chat}/gone/secretOfTheChat", "answered 404"),
         ("http://127.0.0.1:9/secretOfTheChat", "cannot be reached"),
         ("file:///etc/secretOfTheChat", "must begin with https://"),
+        # a blank, a port that is no number, a bracket without its fellow
+        ("http://127.0.0.1:9/secretOfTheChat here", "cannot be reached"),
+        ("http://127.0.0.1:secretOfTheChat/", "cannot be reached"),
+        ("https://[secretOfTheChat/", "cannot be reached"),
     ],
 )
 def test_an_address_that_does_not_work_is_named_by_its_variable_only(told, chat, monkeypatch, address, said):
