@@ -2,15 +2,14 @@
 
     python -m benchmarks.storage
 
-200,000 random embeddings with their names. Ours writes a table through the store (columns checked, sorted by
-key, a key named once, file renamed into place) and reads it in the order of the key into a matrix. So that a
-killed run resumes, an asset writes chunks of 2,048 and joins them at the end, each row twice: that is measured
-too. The shortest way inserts an Arrow table into a new DuckDB file of the same layout, and reads the same file
-into Arrow and a matrix in whatever order it stands. All take turns, after one turn that is not counted. Files
-lie in the system's temporary folder and are read from the page cache.
+200,000 random embeddings with their names. Ours writes as an asset does: chunks of 2,048, from which a killed run
+resumes (columns checked, sorted by key, hashed), then joined in a table (a key named once, file renamed into
+place); and reads that in the order of the key into a matrix. The shortest way inserts one Arrow table into a new
+DuckDB file of the same layout, and reads the same file into Arrow and a matrix in whatever order it stands. All
+take turns, after one turn that is not counted. Files lie in the system's temporary folder and are read from the
+page cache.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -35,7 +34,7 @@ Vectors = npt.NDArray[np.float32]
 
 
 class Ways:
-    """Ways to write the same images, and to read them."""
+    """The three ways to write the same images, and to read them."""
 
     def __init__(self, folder: Path, images: pd.DataFrame, embeddings: Vectors) -> None:
         self.store = TableStore(folder, ())
@@ -43,13 +42,6 @@ class Ways:
         self.direct_file, self.array_file = folder / "direct.duckdb", folder / "array.npy"
 
     def write_ours(self) -> None:
-        chunks = self.store.chunks("image_embeddings", PLACE)
-        chunks.write("all", self.images, self.embeddings)
-        # ours may be asked for again at once, so the chunk itself is what is compared
-        chunk = next(self.store.path("image_embeddings", PLACE).parent.glob("chunk-*"))
-        os.replace(chunk, self.store.path("image_embeddings", PLACE))
-
-    def write_in_chunks(self) -> None:
         chunks = self.store.chunks("image_embeddings", PLACE)
         for start in range(0, len(self.images), CHUNK):
             some = slice(start, start + CHUNK)
@@ -89,15 +81,11 @@ def measure() -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         ways = Ways(Path(folder), images, invent_embeddings(N_IMAGES, 1))
         for verb, doing in (("written", "write"), ("read", "read")):
-            named = [way for way in ("ours", "in_chunks", "direct", "array") if hasattr(ways, f"{doing}_{way}")]
-            took = take_turns({way: getattr(ways, f"{doing}_{way}") for way in named})
-            what = f"{N_IMAGES:,} x 512 {verb}" + (" as one chunk" if doing == "write" else "")
+            took = take_turns({way: getattr(ways, f"{doing}_{way}") for way in ("ours", "direct", "array")})
+            what = f"{N_IMAGES:,} x 512 {verb}"
             # within 1.5 times
             yield Finding(what, took["ours"], "s", "DuckDB and Arrow directly", took["direct"], f">= {1 / 1.5:.3f}")
             yield Finding(what, took["ours"], "s", "a plain .npy file, embeddings alone", took["array"])
-            if "in_chunks" in took:
-                what = f"{N_IMAGES:,} x 512 written in chunks and joined"
-                yield Finding(what, took["in_chunks"], "s", "DuckDB and Arrow directly", took["direct"])
         require_same(*ways.read_ours(), *ways.read_direct())
         sizes = [ways.store.path("image_embeddings", PLACE), ways.array_file]
         ours, array = (path.stat().st_size / 2**20 for path in sizes)

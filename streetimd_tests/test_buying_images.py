@@ -14,8 +14,8 @@ from streetimd_assets.defs.house import House
 from streetimd_assets.encoders import clip, computing, load_encoder
 from streetimd_assets.errors import DiskFullError
 from streetimd_assets.settings import Settings
+from streetimd_assets.store.chunks import Chunks
 from streetimd_assets.store.images import ImageStore
-from streetimd_assets.store.tables import Chunks
 from streetimd_assets.study import load_study
 from streetimd_tests.graph import collect as collect_study
 from streetimd_tests.graph import failure_sentence, new_instance

@@ -32,8 +32,8 @@ from streetimd_assets.defs.table_asset import (
 )
 from streetimd_assets.encoders.base import Encoder
 from streetimd_assets.science import classification, soundness
+from streetimd_assets.store.chunks import Chunks
 from streetimd_assets.store.images import ImageStore
-from streetimd_assets.store.tables import Chunks
 from streetimd_assets.store.views import show_table
 from streetimd_assets.study.encoder import EncoderChoice
 

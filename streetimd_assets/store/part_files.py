@@ -70,7 +70,8 @@ def new_file(path: Path, table: Table) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         large = f"BLOCK_SIZE {_LARGE_BLOCK}, ROW_GROUP_SIZE {_ROWS_PER_GROUP}"
         how = large if table.holds_embeddings else f"BLOCK_SIZE {_SMALL_BLOCK}"
-        connection.execute(f"ATTACH '{quoted(path)}' AS part ({how})")
+        # a file that is not finished is thrown away, so nothing needs to be recovered
+        connection.execute(f"ATTACH '{quoted(path)}' AS part ({how}, RECOVERY_MODE no_wal_writes)")
         connection.execute("USE part")
         if table.holds_embeddings:
             # embeddings do not compress: trying costs time and can grow the file

@@ -18,18 +18,10 @@ import pyarrow as pa
 from streetimd_assets.errors import StoreError, TableMissingError, TableUnreadableError
 from streetimd_assets.schemas import EMBEDDING_DIMENSIONS, SCHEMA_VERSION, TABLES, Table, get_table
 from streetimd_assets.store.arrow import as_arrow, as_cells, as_fixed_size, empty_frame, hash_rows
+from streetimd_assets.store.chunks import Chunks
 from streetimd_assets.store.embeddings import IMAGE_EMBEDDINGS, read_names, read_some, read_whole
 from streetimd_assets.store.files import sweep, written_whole
-from streetimd_assets.store.part_files import (
-    first_line,
-    new_file,
-    not_opened,
-    open_table,
-    quoted,
-    refused,
-    version_of,
-    write_file,
-)
+from streetimd_assets.store.part_files import first_line, open_table, refused, version_of, write_file
 
 
 class TableStore:
@@ -203,9 +195,9 @@ class TableStore:
         """Return what :meth:`content_hash` will be once this frame has been written."""
         return hash_rows(as_arrow(self.table(name), frame))
 
-    def chunks(self, name: str, local_authority: str) -> "Chunks":
+    def chunks(self, name: str, local_authority: str) -> Chunks:
         """Return the resumable chunk files of a large table's part."""
-        return Chunks(self, name, local_authority)
+        return Chunks(self.table(name), self.path(name, local_authority), _named(name, local_authority))
 
     def sweep(self) -> int:
         """Remove what killed runs left half written, tables and pictures; return how many files."""
@@ -278,75 +270,3 @@ def _named(name: str, local_authority: str | None) -> str:
 
 def _order(table: Table) -> str:
     return ", ".join(f'"{column}"' for column in table.key)
-
-
-class Chunks:
-    """Parts of a large table, kept until the whole is put in place; a killed run resumes from them."""
-
-    def __init__(self, store: TableStore, name: str, local_authority: str) -> None:
-        self._store = store
-        self._table = store.table(name)
-        self._local_authority = local_authority
-        self._target = store.path(name, local_authority)
-        self._used: list[Path] = []
-
-    def holds(self, fingerprint: str) -> bool:
-        """Return True, and keep the chunk, if one with this fingerprint is already there and can be read."""
-        path = self._path(fingerprint)
-        if path.exists() and self._is_of_now(path):
-            self._used.append(path)
-            return True
-        return False
-
-    def _is_of_now(self, path: Path) -> bool:
-        """Return whether a chunk has the columns that the table has now; one that is spoilt has none."""
-        latest_change = max(self._table.since, *(column.since for column in self._table.columns))
-        try:
-            with open_table(path, self._table.name) as connection:
-                return latest_change <= version_of(connection, path, self._table.name) <= SCHEMA_VERSION
-        except TableUnreadableError:
-            return False
-
-    def write(self, fingerprint: str, frame: pd.DataFrame, embeddings: npt.NDArray[np.float32]) -> None:
-        """Write one chunk; `fingerprint` names what it was made from."""
-        path = self._path(fingerprint)
-        rows = as_arrow(self._table, frame, matrices={"embedding": embeddings})
-        with written_whole(path) as temporary:
-            write_file(temporary, self._table, rows)
-        self._used.append(path)
-
-    def publish(self) -> int:
-        """Join the chunks, put the table in place, remove the chunks."""
-        if not self._used:
-            return self._store.write(self._table.name, empty_frame(self._table), self._local_authority)
-        with written_whole(self._target) as temporary, new_file(temporary, self._table) as connection:
-            # committed one by one, each would leave room in the file that nothing uses
-            connection.execute("BEGIN")
-            for path in self._used:
-                self._add(connection, path)
-            connection.execute("COMMIT")
-            n_rows = self._count(connection)
-        for path in self._target.parent.glob("chunk-*.duckdb"):
-            path.unlink()
-        return n_rows
-
-    def _add(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-        try:
-            connection.execute(f"ATTACH '{quoted(path)}' AS chunk (READ_ONLY)")
-        except duckdb.Error as error:
-            raise not_opened(path, f"{self._table.name} for {self._local_authority}", error) from error
-        connection.execute(f"INSERT INTO {self._table.name} SELECT * FROM chunk.{self._table.name}")
-        connection.execute("DETACH chunk")
-
-    def _count(self, connection: duckdb.DuckDBPyConnection) -> int:
-        """Return the number of rows, each of which has a key of its own."""
-        key = ", ".join(f'"{column}"' for column in self._table.key)
-        counts = f"SELECT count(*), count(DISTINCT ({key})) FROM {self._table.name}"
-        n_rows, n_keys = connection.execute(counts).fetchall()[0]
-        if n_keys < n_rows:
-            twice = n_rows - n_keys
-            raise StoreError(f"the chunks of {self._table.name} hold {twice} rows twice; a key names one row")
-        return int(n_rows)
-
-    def _path(self, fingerprint: str) -> Path:
-        return self._target.parent / f"chunk-{fingerprint}.duckdb"

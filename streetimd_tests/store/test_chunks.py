@@ -1,8 +1,10 @@
 """Chunks of a large table are used again only for the same work, and joined in the order of the key."""
 
-import duckdb
+import hashlib
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from streetimd_assets.errors import StoreError, TableUnreadableError
@@ -109,25 +111,48 @@ def write_nonsense(path):
     path.write_text("spoiled " * 500)
 
 
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def lose_a_sector(path):
+    whole = bytearray(path.read_bytes())
+    at = whole.index(np.full(512, 1, np.float32).tobytes())
+    whole[at : at + 512] = bytes(512)
+    path.write_bytes(whole)
+
+
 def grow_old(path):
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE table_provenance SET schema_version = 1")
+    rewrite(path, lambda rows: rows.replace_schema_metadata({b"schema_version": b"1"}))
+
+
+def lack_a_column(path):
+    rewrite(path, lambda rows: rows.drop_columns(["encoder"]))
+
+
+def rewrite(path, change):
+    rows = change(pa.ipc.open_stream(path.read_bytes()[32:]).read_all())
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, rows.schema) as writer:
+        writer.write_table(rows)
+    content = stream.getvalue().to_pybytes()
+    path.write_bytes(hashlib.sha256(content).digest() + content)
 
 
 def test_a_spoiled_chunk_is_named(store):
     chunks = store.chunks("image_embeddings", "camden")
     write(chunks, "first", images(0, 3))
-    path = store.path("image_embeddings", "camden").with_name("chunk-first.duckdb")
+    path = store.path("image_embeddings", "camden").with_name("chunk-first.bin")
     write_nonsense(path)
-    with pytest.raises(TableUnreadableError, match=r"chunk-first\.duckdb is not a DuckDB table file .*; delete it"):
+    with pytest.raises(TableUnreadableError, match=r"chunk-first\.bin is not a chunk of .*; delete it"):
         chunks.publish()
 
 
-@pytest.mark.parametrize("spoil", [write_nonsense, grow_old])
+@pytest.mark.parametrize("spoil", [write_nonsense, cut, lose_a_sector, grow_old, lack_a_column])
 def test_a_chunk_that_is_spoilt_or_of_other_columns_is_made_again(store, spoil):
     chunks = store.chunks("image_embeddings", "camden")
     write(chunks, "first", images(0, 3))
-    spoil(store.path("image_embeddings", "camden").with_name("chunk-first.duckdb"))
+    spoil(store.path("image_embeddings", "camden").with_name("chunk-first.bin"))
     again = store.chunks("image_embeddings", "camden")
     assert not again.holds("first")
     write(again, "first", images(0, 3))
