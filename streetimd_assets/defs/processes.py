@@ -8,6 +8,7 @@ many tasks as it may (https://github.com/python/cpython/issues/115634).
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import traceback
@@ -180,10 +181,11 @@ def _work(act: Callable[..., None], pipe: "Connection[Any, Any]") -> None:
 
 def _send(pipe: "Connection[Any, Any]", error: Exception | None) -> None:
     try:
-        pipe.send(error)
-    except (TypeError, AttributeError, ValueError):
-        # some errors cannot be sent as they are
-        pipe.send(RuntimeError("".join(traceback.format_exception(error))))
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        # some errors cannot be sent as they are, and some cannot be made again where they arrive
+        error = RuntimeError("".join(traceback.format_exception(error)))
+    pipe.send(error)
 
 
 def _end_with_the_first() -> None:

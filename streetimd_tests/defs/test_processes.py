@@ -21,12 +21,21 @@ def note(folder, name, seconds=0.0):
     Path(folder, f"{name}.ended").write_text("")
 
 
+class OfTwo(Exception):
+    """Cannot be made from what it says."""
+
+    def __init__(self, one, two):
+        super().__init__(one + two)
+
+
 def refuse(number):
     if number == 1:
         raise LookupError("no such number")
     if number == 2:
         # which cannot be sent to another process
         raise ValueError(lambda: number)
+    if number == 3:
+        raise OfTwo("neither can", "this")
 
 
 def die(number):
@@ -62,9 +71,10 @@ def test_no_task_begins_before_a_process_is_free_for_it(tmp_path):
 
 
 def test_what_a_task_raises_stops_no_other():
-    errors = do_in_processes(refuse, [(number,) for number in range(4)], 2, meanwhile=nothing)
-    assert [type(error) for error in errors] == [type(None), LookupError, RuntimeError, type(None)]
+    errors = do_in_processes(refuse, [(number,) for number in range(5)], 2, meanwhile=nothing)
+    assert [type(error) for error in errors] == [type(None), LookupError, RuntimeError, RuntimeError, type(None)]
     assert "ValueError" in str(errors[2])
+    assert "OfTwo" in str(errors[3])
 
 
 def test_a_process_that_is_killed_is_noticed():
