@@ -101,7 +101,12 @@ def test_whoever_stops_the_first_process_stops_all_and_nothing_more_begins(tmp_p
     script.write_text(SCRIPT.format(folder=str(tmp_path)))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     first = subprocess.Popen(
-        [sys.executable, str(script)], env=environment, start_new_session=True, stderr=subprocess.DEVNULL
+        [sys.executable, str(script)],
+        env=environment,
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+        # whether or not these tests were themselves begun by `nohup`
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     wait_until(lambda: len(begun(tmp_path)) == 2)
     processes = [int((tmp_path / f"{name}.begun").read_text()) for name in begun(tmp_path)]
