@@ -68,7 +68,7 @@ CATEGORIES_DIFFER_IN_WORDS = Check(
 # a softmax sharper than nothing: CLIP's own scale is near 100, that of small models above 10
 _LEAST_SCALE = 5.0
 _LARGEST_DEVIATION = 1e-3
-# copied out of the matrix of all: 64 MiB
+# 64 MiB of embeddings
 _CARRIED_ON_AT_ONCE = 32_768
 
 
@@ -120,10 +120,11 @@ def assets(house: House) -> list[dg.AssetsDefinition]:
             is_sound = all(result.passed or result.severity != dg.AssetCheckSeverity.ERROR for result in results)
             if not acquisition.retains_images and done.n_rows == len(images) and is_sound:
                 kept = ImageStore(house.folder, slug)
-                # not what has been paid for and belongs to no point of the study at present: it is not embedded
-                embedded = house.store.read_embedded(slug)["image_id"]
+                # not what was paid for and is of no point of the study at present: this encoder has not read it
+                embedded = house.store.read_embedded(slug)
+                read = embedded.loc[embedded["encoder"] == model.identity, "image_id"]
                 with kept.alone():
-                    n_deleted = kept.delete(embedded.unique())
+                    n_deleted = kept.delete(read.unique())
             yield _embedded(house, slug, model, done, n_deleted, results)
             refuse_where_not_met("image_embeddings", results, is_in_place=True)
 
